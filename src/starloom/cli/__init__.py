@@ -1,0 +1,42 @@
+"""The command line: parse, call one entry point, print. The only place that joins stages; it imports them late."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from starloom.cli import data, tokenize
+from starloom.core.errors import StarloomError
+
+app = typer.Typer(
+    name="starloom",
+    help="Code completion that a team owns.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(data.app, name="data")
+app.command("tokenize")(tokenize.tokenize)
+
+
+def main() -> None:
+    """Run the command line. Mistakes of the user and of the machine are one line on standard error and exit code 1."""
+    try:
+        app()
+    except StarloomError as error:
+        _fail(str(error))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _fail(message: str) -> None:
+    print(f"starloom: {message}", file=sys.stderr)
+    sys.exit(1)

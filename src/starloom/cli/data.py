@@ -1,0 +1,3 @@
+"""`starloom data`."""
+import typer
+app = typer.Typer()

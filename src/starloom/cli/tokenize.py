@@ -1,0 +1,3 @@
+"""`starloom tokenize`."""
+def tokenize() -> None:
+    """Placeholder."""

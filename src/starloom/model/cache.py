@@ -14,7 +14,7 @@ from starloom.model.config import StarCoder2Config
 
 
 class KVCache:
-    """Room for `capacity` positions of `batch` sequences; `length` positions are filled.
+    """Room for `capacity` positions of `batch` sequences; `length` positions are filled. No gradient passes through it.
 
     Legend: B batch, G key-value heads, S positions, D head dimension.
     """
@@ -28,8 +28,9 @@ class KVCache:
         dtype: torch.dtype = torch.float32,
         device: torch.device | None = None,
     ) -> None:
-        shape = (config.num_hidden_layers, 2, batch, config.num_key_value_heads, capacity, config.head_dim)
-        self._buffer = torch.zeros(shape, dtype=dtype, device=device)
+        shape = (config.num_hidden_layers, batch, config.num_key_value_heads, capacity, config.head_dim)
+        self._keys = torch.zeros(shape, dtype=dtype, device=device)
+        self._values = torch.zeros(shape, dtype=dtype, device=device)
         self.capacity = capacity
         self.length = 0
 
@@ -41,10 +42,9 @@ class KVCache:
         end = self.length + k_BGTD.shape[2]
         if end > self.capacity:
             raise InputError(f"{end} positions do not fit into a KV cache of {self.capacity}")
-        k_BGSD, v_BGSD = self._buffer[layer]
-        k_BGSD[:, :, self.length : end] = k_BGTD
-        v_BGSD[:, :, self.length : end] = v_BGTD
-        return k_BGSD[:, :, :end], v_BGSD[:, :, :end]
+        self._keys[layer, :, :, self.length : end] = k_BGTD.detach()
+        self._values[layer, :, :, self.length : end] = v_BGTD.detach()
+        return self._keys[layer, :, :, :end], self._values[layer, :, :, :end]
 
     def advance(self, count: int) -> None:
         """Count `count` new positions as known."""

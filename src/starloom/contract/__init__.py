@@ -1,0 +1,11 @@
+"""The hinge of the house: tokenizer, special tokens, prompt layouts, token shards and the model's `contract.json`.
+
+The format that a model is trained on and the format that it is prompted with are one piece of code and one file.
+Knows nothing of where text comes from or what a model is.
+"""
+
+from starloom.contract.shard_writer import ShardWriter
+from starloom.contract.shards import Shards
+from starloom.contract.tokenizer import Tokenizer
+
+__all__ = ["ShardWriter", "Shards", "Tokenizer"]

@@ -4,8 +4,11 @@ The format that a model is trained on and the format that it is prompted with ar
 Knows nothing of where text comes from or what a model is.
 """
 
+from starloom.contract.contract import Contract, Prompt, SourceFile
+from starloom.contract.embedded import embedded_model
+from starloom.contract.healing import HeldBack
 from starloom.contract.shard_writer import ShardWriter
 from starloom.contract.shards import Shards
 from starloom.contract.tokenizer import Tokenizer
 
-__all__ = ["ShardWriter", "Shards", "Tokenizer"]
+__all__ = ["Contract", "HeldBack", "Prompt", "ShardWriter", "Shards", "SourceFile", "Tokenizer", "embedded_model"]

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import gguf
-
+from starloom.contract.gguf_metadata import read_gguf_metadata
 from starloom.contract.json_vocabulary import pair_of
 from starloom.contract.vocabulary import Vocabulary
 from starloom.core.errors import FormatError
 
+T = TypeVar("T")
+
 CONTRACT_KEY = "starloom.contract"
 """The metadata key whose text is the same JSON as in `contract.json`."""
 
-_NORMAL, _CONTROL = int(gguf.TokenType.NORMAL), int(gguf.TokenType.CONTROL)
+_NORMAL, _CONTROL = 1, 3
+"""The types of token in `tokenizer.ggml.token_type` that we use, out of llama.cpp's six."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +30,9 @@ class GgufHeader:
 
 def read_gguf_header(path: Path) -> GgufHeader:
     """Read the metadata of `path`. Raises `FormatError` when it is damaged or its tokenizer is of another kind."""
+    fields = read_gguf_metadata(path, _is_wanted)
     try:
-        fields = {name: field.contents() for name, field in gguf.GGUFReader(path).fields.items() if _is_wanted(name)}
-    except Exception as error:  # the reader checks no lengths, so damage shows as any error at all
-        raise FormatError(f"'{path}' is damaged, truncated or no GGUF file ({type(error).__name__}: {error})") from None
-    try:
-        return GgufHeader(_vocabulary(fields), fields.get(CONTRACT_KEY))
+        return GgufHeader(_vocabulary(fields), _contract(fields))
     except FormatError as error:
         raise FormatError(f"'{path}': {error}") from None
 
@@ -46,7 +45,7 @@ def _vocabulary(fields: dict[str, Any]) -> Vocabulary:
     for name, expected in (("model", "gpt2"), ("pre", "starcoder")):
         if (found := fields.get(f"tokenizer.ggml.{name}")) != expected:
             raise FormatError(f"its 'tokenizer.ggml.{name}' is {found!r}; a StarCoder 2 tokenizer has {expected!r}")
-    tokens, types, merges = (_texts(fields, name) for name in ("tokens", "token_type", "merges"))
+    tokens, types, merges = _list(fields, "tokens", str), _list(fields, "token_type", int), _list(fields, "merges", str)
     if len(types) != len(tokens):
         raise FormatError(f"it holds {len(tokens)} tokens but {len(types)} token types")
     if unknown := set(types) - {_NORMAL, _CONTROL}:
@@ -55,8 +54,15 @@ def _vocabulary(fields: dict[str, Any]) -> Vocabulary:
     return Vocabulary(tuple(tokens), tuple(map(pair_of, merges)), special)
 
 
-def _texts(fields: dict[str, Any], name: str) -> list[Any]:
+def _list(fields: dict[str, Any], name: str, kind: type[T]) -> list[T]:
     value = fields.get(f"tokenizer.ggml.{name}")
-    if not isinstance(value, list):
-        raise FormatError(f"it holds no list 'tokenizer.ggml.{name}'")
+    if not isinstance(value, list) or not all(type(item) is kind for item in value):
+        raise FormatError(f"its 'tokenizer.ggml.{name}' is missing or no list of {kind.__name__}")
+    return value
+
+
+def _contract(fields: dict[str, Any]) -> str | None:
+    value = fields.get(CONTRACT_KEY)
+    if value is not None and not isinstance(value, str):
+        raise FormatError(f"its '{CONTRACT_KEY}' is no text")
     return value

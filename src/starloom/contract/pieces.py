@@ -71,5 +71,5 @@ def _refuse(data: bytes, missing: frozenset[int]) -> None:
     offset = next(place for place, byte in enumerate(data) if byte in missing)
     raise InputError(
         f"byte 0x{data[offset]:02X} at offset {offset} is not in this vocabulary (it lacks {len(missing)} byte values): "
-        "remove it, or encode with unknown='replace' to put U+FFFD in its place"
+        "remove it, or ask for U+FFFD in its place (unknown='replace', --replace)"
     )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 import torch
-from small_models import random_model, scaled_down
+from small_models import WINDOW, random_model, scaled_down
 
+from starloom.contract import Contract, Tokenizer
 from starloom.model import StarCoder2
 from starloom.model.presets import preset
 
@@ -34,3 +36,15 @@ def sized(size: str) -> StarCoder2:
 def debug() -> StarCoder2:
     """The preset `debug` with random weights; never changed."""
     return random_model(preset("debug"))
+
+
+@pytest.fixture(scope="session")
+def contract() -> Contract:
+    """A tokenizer of 340 tokens trained on this file."""
+    return Contract(Tokenizer.train([Path(__file__).read_text()], 340))
+
+
+@pytest.fixture(scope="session")
+def told(contract: Contract) -> StarCoder2:
+    """A random model with the vocabulary of `contract`; never changed."""
+    return random_model(preset("debug", vocab_size=contract.tokenizer.vocab_size, sliding_window=WINDOW))

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_models import random_model, scaled_down, some_ids
 
-from starloom.core.errors import FormatError, InputError, SettingsError, StarloomError
+from starloom.contract import Contract
+from starloom.core.errors import FormatError, InputError, MismatchError, SettingsError, StarloomError
 from starloom.model import StarCoder2, directory
 from starloom.model.presets import preset
 
@@ -97,9 +98,16 @@ def test_the_same_model_gives_the_same_bytes(debug: StarCoder2, tmp_path: Path) 
         assert file.read_bytes() == (tmp_path / "b" / file.name).read_bytes()
 
 
-def test_generation_config_holds_all_stops(debug: StarCoder2, tmp_path: Path) -> None:
-    directory.save_model(debug.config, debug.state_dict(), tmp_path / "model", stop_ids=(6, 0))
+def test_a_contract_is_saved_beside_the_weights(told: StarCoder2, contract: Contract, tmp_path: Path) -> None:
+    told.save(tmp_path / "model", contract=contract)
+    assert Contract.of(tmp_path / "model").to_json() == contract.to_json()
     assert transformers.GenerationConfig.from_pretrained(tmp_path / "model").eos_token_id == [0, 6]
+    with pytest.raises(MismatchError, match="the tokenizer has 340 tokens, the model only 300"):
+        StarCoder2.from_preset("debug", vocab_size=300).save(tmp_path / "small", contract=contract)
+
+
+def test_weights_can_be_read_by_others(saved: Path) -> None:
+    assert {file.stat().st_mode & 0o044 for file in saved.iterdir()} == {0o044}
 
 
 def test_training_an_opened_model_leaves_its_file_alone(saved: Path) -> None:
@@ -230,20 +238,21 @@ def test_saving_never_overwrites_without_being_asked(saved: Path, debug: StarCod
 
 
 def test_a_failed_save_leaves_the_older_model_and_nothing_else(
-    saved: Path, debug: StarCoder2, monkeypatch: pytest.MonkeyPatch
+    told: StarCoder2, contract: Contract, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class FullDisk:
-        def save(self, path: Path) -> None:
-            assert (path / "model.safetensors").exists()
-            raise OSError(28, "No space left on device", str(path / "contract.json"))
+    def full(self: Contract, path: Path) -> None:
+        assert (path / "model.safetensors").exists()
+        raise OSError(28, "No space left on device", str(path / "contract.json"))
 
-    before = {file.name: file.read_bytes() for file in saved.iterdir()}
+    told.save(tmp_path / "model")
+    before = {file.name: file.read_bytes() for file in (tmp_path / "model").iterdir()}
+    monkeypatch.setattr(Contract, "save", full)
     with pytest.raises(OSError, match="No space left"):
-        random_model(preset("debug"), seed=9).save(saved, contract=FullDisk(), replace=True)
+        random_model(told.config, seed=9).save(tmp_path / "model", contract=contract, replace=True)
     with pytest.raises(OSError, match="No space left"):
-        debug.save(saved.parent / "new", contract=FullDisk())
-    assert {file.name: file.read_bytes() for file in saved.iterdir()} == before
-    assert [file.name for file in saved.parent.iterdir()] == ["model"]
+        told.save(tmp_path / "new", contract=contract)
+    assert {file.name: file.read_bytes() for file in (tmp_path / "model").iterdir()} == before
+    assert [file.name for file in tmp_path.iterdir()] == ["model"]
 
 
 def test_a_full_disk_while_writing_weights_is_an_os_error(

@@ -2,7 +2,7 @@
 
 `transformers` loads what this writes, and this opens what `transformers` writes. Weights come from safetensors alone:
 pickles run code when they are read, so they never are. Names, shapes and dtypes are checked before any weight is used.
-Knows nothing of the architecture: configuration and tensors go in and out; a contract saves itself into the same folder.
+Knows nothing of the architecture: configuration and tensors go in and out, and a contract saves itself beside them.
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from starloom.core.errors import FormatError, InputError, SettingsError
+from starloom.contract import Contract
+from starloom.core.errors import FormatError, InputError, MismatchError, SettingsError
 from starloom.core.files import new_folder
 from starloom.model.config import StarCoder2Config
 from starloom.model.tensors import DTYPES, check_shapes, widest
@@ -34,13 +35,6 @@ _OURS = re.compile(
 )
 _STORED = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 _HEAD, _EMBEDDING = "lm_head.weight", "model.embed_tokens.weight"
-
-
-class Companion(Protocol):
-    """What stands beside the weights and writes itself: a contract."""
-
-    def save(self, path: Path) -> None:
-        """Write its files into the folder `path`."""
 
 
 class ModelDirectory:
@@ -159,17 +153,19 @@ def save_model(
     tensors: Mapping[str, Tensor],
     path: Path,
     *,
-    contract: Companion | None = None,
-    stop_ids: tuple[int, ...] = (),
+    contract: Contract | None = None,
     dtype: torch.dtype | None = None,
     shard_bytes: int = SHARD_BYTES,
     replace: bool = False,
 ) -> None:
     """Write a model directory in one step; on any error nothing of it remains.
 
-    `dtype` None keeps the tensors' own; `stop_ids` beside the configuration's eos go into generation_config.json.
-    `replace` puts it in the place of an older model directory; one with files of other kinds raises `InputError`.
+    `dtype` None keeps the tensors' own. The contract's files stand beside the weights, and its stops go into
+    generation_config.json. `replace` puts all in the place of an older model directory; one with files of other kinds
+    raises `InputError`. Raises `MismatchError` for a contract with more tokens than the model.
     """
+    if contract is not None and contract.tokenizer.vocab_size > config.vocab_size:
+        raise MismatchError(f"the tokenizer has {contract.tokenizer.vocab_size} tokens, the model only {config.vocab_size}")
     if dtype is not None and dtype not in DTYPES.values():
         raise SettingsError(f"weights cannot be saved as {dtype}; known are {', '.join(DTYPES)}")
     if replace:
@@ -178,14 +174,14 @@ def save_model(
     name = next(name for name, candidate in DTYPES.items() if candidate == stored)
     with new_folder(path, replace=replace) as folder:
         _write_json(folder / _CONFIG, config.to_json_dict() | {"dtype": name, "torch_dtype": name})
-        _write_json(folder / _GENERATION, _generation(config, stop_ids))
+        _write_json(folder / _GENERATION, _generation(config, contract))
         _write_shards(folder, tensors, stored, shard_bytes)
         if contract is not None:
             contract.save(folder)
 
 
-def _generation(config: StarCoder2Config, stop_ids: tuple[int, ...]) -> dict[str, Any]:
-    stops = sorted({config.eos_token_id, *stop_ids})
+def _generation(config: StarCoder2Config, contract: Contract | None) -> dict[str, Any]:
+    stops = sorted({config.eos_token_id, *(contract.stops if contract else ())})
     return {"bos_token_id": config.bos_token_id, "eos_token_id": stops if len(stops) > 1 else stops[0]}
 
 
@@ -230,6 +226,7 @@ def _plan(tensors: Mapping[str, Tensor], dtype: torch.dtype, shard_bytes: int) -
 def _write_safetensors(path: Path, tensors: dict[str, Tensor]) -> None:
     try:
         save_file(tensors, path, metadata={"format": "pt"})
+        path.chmod(0o644)
     except SafetensorError as error:  # the library's own wrapping of a full disk, say
         raise OSError(f"{path.name} could not be written: {error}") from error
 

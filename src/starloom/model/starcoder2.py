@@ -100,7 +100,9 @@ def _attend_in_tiles(q_BHTD: Tensor, k_BGSD: Tensor, v_BGSD: Tensor, window: int
         q_NRD = q_BHTD[:, :, start:stop].reshape(num_batch * num_groups, -1, depth)
         k_NSD = k_BGSD[:, :, first:stop].reshape(num_batch * num_groups, -1, depth)
         v_NSD = v_BGSD[:, :, first:stop].reshape(num_batch * num_groups, -1, depth)
-        scores_NHTS = torch.bmm(q_NRD, k_NSD.transpose(1, 2)).unflatten(1, (-1, stop - start)).float() * depth**-0.5
+        scores_NHTS = (
+            torch.bmm(q_NRD, k_NSD.transpose(1, 2)).view(len(q_NRD), -1, stop - start, stop - first).float() * depth**-0.5
+        )
         weights_NHTS = scores_NHTS.masked_fill(hidden, float("-inf")).softmax(-1).to(v_NSD.dtype)
         tiles.append(torch.bmm(weights_NHTS.flatten(1, 2), v_NSD).view(num_batch, -1, stop - start, depth))
     return torch.cat(tiles, dim=2)

@@ -45,6 +45,7 @@ def _vocabulary(fields: dict[str, Any]) -> Vocabulary:
     for name, expected in (("model", "gpt2"), ("pre", "starcoder")):
         if (found := fields.get(f"tokenizer.ggml.{name}")) != expected:
             raise FormatError(f"its 'tokenizer.ggml.{name}' is {found!r}; a StarCoder 2 tokenizer has {expected!r}")
+    fields = {"tokenizer.ggml.merges": [], **fields}  # writers leave out an empty list
     tokens, types, merges = _list(fields, "tokens", str), _list(fields, "token_type", int), _list(fields, "merges", str)
     if len(types) != len(tokens):
         raise FormatError(f"it holds {len(tokens)} tokens but {len(types)} token types")

@@ -77,9 +77,17 @@ def _check_pipeline(content: Mapping[str, Any]) -> None:
         raise FormatError("it has a normaliser; a StarCoder 2 tokenizer has none")
     if not _is_ours(content.get("pre_tokenizer")):
         raise FormatError("its pre-tokeniser is not Sequence[Digits(individual), ByteLevel(no prefix space, GPT-2 rule)]")
-    for name in ("post_processor", "decoder"):
-        if (content.get(name) or {"type": "ByteLevel"})["type"] != "ByteLevel":
-            raise FormatError(f"its {name} is {content[name]['type']!r}; it must be 'ByteLevel'")
+    if (decoder := content.get("decoder") or {"type": "ByteLevel"})["type"] != "ByteLevel":
+        raise FormatError(f"its decoder is {decoder['type']!r}; it must be 'ByteLevel'")
+    if _adds_tokens(content.get("post_processor")):
+        raise FormatError("its post-processor may add tokens to a text; a StarCoder 2 tokenizer adds none")
+
+
+def _adds_tokens(post_processor: Any) -> bool:
+    """Whether it is more than what `tokenizers` (ByteLevel) and `transformers` (an empty template) write by default."""
+    if post_processor is None or post_processor["type"] == "ByteLevel":
+        return False
+    return post_processor["type"] != "TemplateProcessing" or [*map(list, post_processor["single"])] != [["Sequence"]]
 
 
 def _is_ours(pre_tokenizer: Any) -> bool:

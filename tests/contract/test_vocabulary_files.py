@@ -13,7 +13,6 @@ import pytest
 import transformers
 
 from starloom.contract import Contract, Tokenizer
-from starloom.contract.gguf_metadata import read_gguf_metadata
 from starloom.contract.vocabulary import Vocabulary
 from starloom.core.errors import FormatError, InputError, MismatchError
 
@@ -27,9 +26,6 @@ def write_gguf(path: Path, tokenizer: Tokenizer, *, pre: str = "starcoder", cont
     writer.add_token_list(list(tokenizer.tokens))
     writer.add_token_types([3 if tokenizer.is_special(place) else 1 for place in range(tokenizer.vocab_size)])
     writer.add_token_merges(tokenizer.merges)
-    writer.add_rope_freq_base(1e5)
-    writer.add_array("some.numbers", [1.5, 2.5])
-    writer.add_bool("some.flag", True)
     if contract is not None:
         writer.add_key_value("starloom.contract", contract, gguf.GGUFValueType.STRING if isinstance(contract, str) else 4)
     writer.write_header_to_file()
@@ -94,14 +90,6 @@ def test_saving_to_a_full_disk_keeps_the_earlier_file(
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_gguf_is_read_as_the_gguf_package_reads_it(tokenizer: Tokenizer, tmp_path: Path) -> None:
-    path = write_gguf(tmp_path / "v.gguf", tokenizer)
-    ours = read_gguf_metadata(path, lambda key: True)
-    fields = gguf.GGUFReader(path).fields
-    theirs = {key: field.contents() for key, field in fields.items() if not key.startswith("GGUF.")}
-    assert ours == theirs
-
-
 def test_a_tokenizer_without_merges_in_gguf(smallest: Tokenizer, tmp_path: Path) -> None:
     assert Tokenizer.open(write_gguf(tmp_path / "v.gguf", smallest)).fingerprint == smallest.fingerprint
 
@@ -114,7 +102,7 @@ def test_the_contract_inside_a_gguf(tokenizer: Tokenizer, smallest: Tokenizer, t
         Contract.of(write_gguf(tmp_path / "c.gguf", smallest, contract=text))
     with pytest.raises(FormatError, match=r"d\.gguf"):
         Contract.of(write_gguf(tmp_path / "d.gguf", tokenizer, contract="{"))
-    with pytest.raises(FormatError, match="'starloom[.]contract' is no text"):
+    with pytest.raises(FormatError, match=r"'starloom\.contract' is no text"):
         Contract.of(write_gguf(tmp_path / "e.gguf", tokenizer, contract=7))
 
 
@@ -140,36 +128,17 @@ def test_a_damaged_gguf_is_refused_or_harmless(smallest: Tokenizer, tmp_path: Pa
             Tokenizer.open(damaged)
 
 
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        (b"", "empty file"),
-        (b"\x7fELF", "does not begin with 'GGUF'"),
-        (b"GGUF" + (1).to_bytes(4, "little"), "version 1"),
-        (b"GGUF" + (3).to_bytes(4, "big"), "little-endian"),
-        (b"GGUF" + bytes([3, 0, 0, 0]) + bytes(8) + b"\xff" * 8, "inside its metadata"),
-    ],
-)
-def test_foreign_gguf(tmp_path: Path, data: bytes, message: str) -> None:
-    path = tmp_path / "v.gguf"
-    path.write_bytes(data)
-    with pytest.raises(FormatError, match=message):
-        Tokenizer.open(path)
-
-
-def test_lengths_that_a_gguf_only_claims_are_not_believed(smallest: Tokenizer, tmp_path: Path) -> None:
-    data = write_gguf(tmp_path / "v.gguf", smallest).read_bytes()
-    for name in (b"tokenizer.ggml.tokens", b"tokenizer.ggml.token_type"):
-        start = data.index(name) + len(name) + 8
-        for count in (2**40, 2**63, 2**64 - 1):
-            (tmp_path / "w.gguf").write_bytes(data[:start] + count.to_bytes(8, "little") + data[start + 8 :])
-            with pytest.raises(FormatError, match="inside its metadata"):
-                Tokenizer.open(tmp_path / "w.gguf")
-
-
 def test_a_gguf_of_another_tokenizer(tokenizer: Tokenizer, tmp_path: Path) -> None:
     with pytest.raises(FormatError, match=r"'tokenizer\.ggml\.pre' is 'llama-bpe'"):
         Tokenizer.open(write_gguf(tmp_path / "v.gguf", tokenizer, pre="llama-bpe"))
+
+
+@pytest.mark.parametrize("data", [b"", b"\x7fELF", b"GGUF"])
+def test_what_is_no_gguf(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "v.gguf"
+    path.write_bytes(data)
+    with pytest.raises(FormatError, match=r"v\.gguf"):
+        Tokenizer.open(path)
 
 
 def change(*names: str | int, to: Any) -> Callable[[Any], None]:

@@ -13,7 +13,7 @@ from typing import Self
 
 from starloom.contract import layouts
 from starloom.contract.contract_file import CONTRACT_FILE, ContractFile
-from starloom.contract.gguf_vocabulary import read_gguf_header
+from starloom.contract.gguf_vocabulary import read_gguf_vocabulary
 from starloom.contract.healing import split_trailing
 from starloom.contract.layouts import MARK_TEXTS, Marks, Order
 from starloom.contract.pieces import as_bytes
@@ -62,7 +62,7 @@ class Contract:
         the tokens they need. Raises `InputError`, `FormatError`, `MismatchError`.
         """
         if path.is_file() and path.suffix == ".gguf":
-            header = read_gguf_header(path)
+            header = read_gguf_vocabulary(path)
             tokenizer, text = Tokenizer(header.vocabulary), header.contract
         else:
             tokenizer, text = Tokenizer.open(path), _text_beside(path)

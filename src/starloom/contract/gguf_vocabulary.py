@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from starloom.contract.gguf_metadata import read_gguf_metadata
 from starloom.contract.json_vocabulary import pair_of
 from starloom.contract.vocabulary import Vocabulary
 from starloom.core.errors import FormatError
+from starloom.core.gguf_header import read_header
 
 T = TypeVar("T")
 
@@ -21,32 +21,28 @@ _NORMAL, _CONTROL = 1, 3
 
 
 @dataclass(frozen=True)
-class GgufHeader:
-    """What the contract needs of a GGUF file's metadata."""
+class GgufVocabulary:
+    """What the contract needs of a GGUF file; `contract` is None in files that carry none."""
 
     vocabulary: Vocabulary
     contract: str | None
 
 
-def read_gguf_header(path: Path) -> GgufHeader:
+def read_gguf_vocabulary(path: Path) -> GgufVocabulary:
     """Read the metadata of `path`. Raises `FormatError` when it is damaged or its tokenizer is of another kind."""
-    fields = read_gguf_metadata(path, _is_wanted)
+    metadata = read_header(path).metadata
     try:
-        return GgufHeader(_vocabulary(fields), _contract(fields))
+        return GgufVocabulary(_vocabulary(metadata), _contract(metadata))
     except FormatError as error:
         raise FormatError(f"'{path}': {error}") from None
 
 
-def _is_wanted(name: str) -> bool:
-    return name.startswith("tokenizer.ggml.") or name == CONTRACT_KEY
-
-
-def _vocabulary(fields: dict[str, Any]) -> Vocabulary:
+def _vocabulary(metadata: dict[str, Any]) -> Vocabulary:
     for name, expected in (("model", "gpt2"), ("pre", "starcoder")):
-        if (found := fields.get(f"tokenizer.ggml.{name}")) != expected:
+        if (found := metadata.get(f"tokenizer.ggml.{name}")) != expected:
             raise FormatError(f"its 'tokenizer.ggml.{name}' is {found!r}; a StarCoder 2 tokenizer has {expected!r}")
-    fields = {"tokenizer.ggml.merges": [], **fields}  # writers leave out an empty list
-    tokens, types, merges = _list(fields, "tokens", str), _list(fields, "token_type", int), _list(fields, "merges", str)
+    metadata = {"tokenizer.ggml.merges": [], **metadata}  # writers leave out an empty list
+    tokens, types, merges = _list(metadata, "tokens", str), _list(metadata, "token_type", int), _list(metadata, "merges", str)
     if len(types) != len(tokens):
         raise FormatError(f"it holds {len(tokens)} tokens but {len(types)} token types")
     if unknown := set(types) - {_NORMAL, _CONTROL}:
@@ -55,15 +51,15 @@ def _vocabulary(fields: dict[str, Any]) -> Vocabulary:
     return Vocabulary(tuple(tokens), tuple(map(pair_of, merges)), special)
 
 
-def _list(fields: dict[str, Any], name: str, kind: type[T]) -> list[T]:
-    value = fields.get(f"tokenizer.ggml.{name}")
+def _list(metadata: dict[str, Any], name: str, kind: type[T]) -> list[T]:
+    value = metadata.get(f"tokenizer.ggml.{name}")
     if not isinstance(value, list) or not all(type(item) is kind for item in value):
         raise FormatError(f"its 'tokenizer.ggml.{name}' is missing or no list of {kind.__name__}")
     return value
 
 
-def _contract(fields: dict[str, Any]) -> str | None:
-    value = fields.get(CONTRACT_KEY)
+def _contract(metadata: dict[str, Any]) -> str | None:
+    value = metadata.get(CONTRACT_KEY)
     if value is not None and not isinstance(value, str):
         raise FormatError(f"its '{CONTRACT_KEY}' is no text")
     return value

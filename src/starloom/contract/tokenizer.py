@@ -20,7 +20,7 @@ import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from starloom.contract.alphabet import SYMBOL_OF_BYTE
-from starloom.contract.gguf_vocabulary import read_gguf_header
+from starloom.contract.gguf_vocabulary import read_gguf_vocabulary
 from starloom.contract.json_vocabulary import read_json_vocabulary
 from starloom.contract.pieces import Unknown, as_bytes, is_plain, pieces
 from starloom.contract.tokens import END_OF_TEXT, SPECIAL_TOKENS
@@ -53,7 +53,7 @@ class Tokenizer:
         if not path.is_file():
             raise InputError(f"there is no tokenizer at '{path}': name a tokenizer.json, a model directory or a GGUF file")
         if path.suffix == ".gguf":
-            return cls(read_gguf_header(path).vocabulary)
+            return cls(read_gguf_vocabulary(path).vocabulary)
         return cls(read_json_vocabulary(path))
 
     @classmethod

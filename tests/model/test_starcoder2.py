@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from small_models import LENGTH, WINDOW, random_model, scaled_down, some_ids
 
 from starloom.core.errors import InputError
-from starloom.model import KVCache, StarCoder2
+from starloom.model import KVCache, StarCoder2, starcoder2
 from starloom.model.presets import preset
 from starloom.model.starcoder2 import rope_tables
 
@@ -133,6 +133,22 @@ def test_autocast_trains() -> None:
         loss = F.cross_entropy(model(ids)[:, :-1].flatten(0, 1).float(), ids[:, 1:].flatten())
     loss.backward()
     assert all(tensor.grad is not None and tensor.grad.isfinite().all() for tensor in model.parameters())
+
+
+@pytest.mark.parametrize("window", [1, 7, 8, 20, LENGTH, None])
+def test_the_way_of_compiled_training_is_equal_too(window: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = random_model(preset("debug", sliding_window=window))
+    ids, peer = some_ids(model.config), peer_of(model)
+    monkeypatch.setattr(starcoder2, "TILE", 8)
+    with monkeypatch.context() as compiling:
+        compiling.setattr(torch.compiler, "is_compiling", lambda: True)
+        logits = model(ids)
+    expected = peer(ids).logits
+    torch.testing.assert_close(logits, expected, atol=1e-4, rtol=0)
+    ours, theirs = (
+        torch.autograd.grad(x.square().mean(), y) for x, y in ((logits, model.head_weight), (expected, peer.lm_head.weight))
+    )
+    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-3)
 
 
 def test_the_training_path_has_no_graph_breaks(debug: StarCoder2) -> None:

@@ -14,8 +14,8 @@ from starloom.core.errors import InputError, SettingsError
 if TYPE_CHECKING:
     from starloom.contract import Tokenizer
 
-LIMIT = 16 * 2**20
-"""Bytes of one input; a text of this size already takes a gigabyte of memory to tokenise whole."""
+LIMIT = 8 * 2**20
+"""Bytes of one input; a text of this size already takes more than a gigabyte of memory to tokenise whole."""
 
 
 def tokenize(
@@ -26,7 +26,7 @@ def tokenize(
     replace: Annotated[bool, typer.Option("--replace", help="Put U+FFFD for bytes that the vocabulary lacks.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON array a line.")] = False,
 ) -> None:
-    """Print the ids of each FILE (at most 16 MiB, read as bytes), one line a file.
+    """Print the ids of each FILE (at most 8 MiB, read as bytes), one line a file.
 
     Bytes that are not UTF-8 are tokens of their own. Bytes that the vocabulary lacks are an error that names the first.
     """

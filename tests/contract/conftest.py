@@ -3,12 +3,8 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
 from starloom.contract.tokenizer import Tokenizer
-
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
 
 SHARED = Path(__file__).parents[2].parent / "shared"
 

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from starloom.cli import data, tokenize
+from starloom.cli import data, tokenize, train
 from starloom.core.errors import StarloomError
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 app.command("tokenize")(tokenize.tokenize)
+app.command("train")(train.train)
 
 
 def main() -> None:

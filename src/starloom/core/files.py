@@ -34,9 +34,9 @@ def new_file(path: Path) -> Iterator[Path]:
     partial = Path(name)
     try:
         yield partial
-        os.chmod(partial, 0o644)
+        partial.chmod(0o644)
         _flush(partial)
-        os.replace(partial, path)
+        partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
 
@@ -59,7 +59,7 @@ def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
     partial = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial"))
     try:
         yield partial
-        os.chmod(partial, 0o755)
+        partial.chmod(0o755)
         for file in partial.rglob("*"):
             _flush(file)
         _swap(partial, path)
@@ -70,11 +70,11 @@ def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
 def _swap(new: Path, path: Path) -> None:
     """Put the folder `new` at `path`; what stood there goes only when the new one is in its place."""
     if not path.exists():
-        os.replace(new, path)
+        new.replace(path)
         return
     old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".old"))
-    os.replace(path, old)
-    os.replace(new, path)
+    path.replace(old)
+    new.replace(path)
     shutil.rmtree(old)
 
 

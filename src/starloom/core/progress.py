@@ -25,7 +25,7 @@ class Bar:
 
 
 @contextmanager
-def bar(title: str, total: float | None, *, done: float = 0) -> Iterator[Bar]:
+def bar(title: str, total: float | None, *, done: int = 0) -> Iterator[Bar]:
     """Show a bar for a long command; `total` None means unknown."""
     console = Console(stderr=True)
     columns = (

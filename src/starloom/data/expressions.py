@@ -10,6 +10,7 @@ import json
 import re
 from functools import cache
 from importlib.resources import files
+from itertools import chain
 
 _TOKEN = re.compile(r"\(|\)|[^\s()]+")
 
@@ -34,11 +35,16 @@ def is_permissive(expression: str | None) -> bool:
 
 
 def conjunction(expressions: list[str]) -> str:
-    """One expression that demands all of `expressions`, each once, in the order given."""
-    parts = [part for part in dict.fromkeys(expressions) if part]
+    """One expression that demands all of `expressions`, each part once, in the order given."""
+    plain = (expression.split(" AND ") if _is_plain(expression) else [expression] for expression in expressions)
+    parts = [part for part in dict.fromkeys(chain.from_iterable(plain)) if part]
     if len(parts) == 1:
         return parts[0]
     return " AND ".join(f"({part})" if " OR " in part.upper() else part for part in parts)
+
+
+def _is_plain(expression: str) -> bool:
+    return "(" not in expression and " OR " not in expression.upper()
 
 
 def _either(tokens: list[str]) -> tuple[bool, list[str]]:

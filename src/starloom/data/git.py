@@ -92,6 +92,8 @@ def _tree(folder: Path, limits: Limits) -> list[tuple[str, str, str, int, str]]:
     for line in _git(folder, "ls-tree", "-r", "-l", "-z", commit_of(folder)).split(b"\0")[:-1]:
         description, _, path = line.partition(b"\t")
         mode, kind, name, size = description.decode().split()
+        if size == "BAD":
+            raise InputError(f"git cannot read '{os.fsdecode(path)}' in '{folder}': the repository is damaged or incomplete")
         entries.append((mode, kind, name, 0 if size == "-" else int(size), os.fsdecode(path)))
     check_bomb(folder, 2**62, sum(entry[3] for entry in entries), len(entries), limits)
     return entries

@@ -74,7 +74,8 @@ class Evidence:
 
     def close(self) -> None:
         """Settle which folder each finding covers, once all paths were seen."""
-        self.findings = [Finding(self._covers(path), expression, where) for path, expression, where in self._pending]
+        findings = (Finding(self._covers(path), expression, where) for path, expression, where in self._pending)
+        self.findings = sorted(findings, key=lambda finding: (finding.folder, finding.where))
 
     def of(self, path: str, own: str | None = None) -> tuple[str | None, str]:
         """The licence of the document at `path` with its `own` licence if it states one, and the evidence for it."""

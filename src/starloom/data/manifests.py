@@ -33,7 +33,7 @@ _NAMES = {
     r"zlib(/libpng)?( licen[cs]e)?": "Zlib",
     r"hpnd|historical permission notice and disclaimer \(hpnd\)": "HPND",
     r"mpl[- ]?2(\.0)?|mozilla public licen[cs]e,? (version )?2\.0( \(mpl 2\.0\))?": "MPL-2.0",
-    r"(gnu )?(l|lesser |library ).*": "LGPL-2.1-or-later",
+    r"(gnu )?(lgpl|lesser general|library or lesser|library general).*": "LGPL-2.1-or-later",
     r"(gnu )?(a|affero )(gpl|general).*": "AGPL-3.0-or-later",
     r"(gnu )?(gpl|general public).*3.*": "GPL-3.0-or-later",
     r"(gnu )?(gpl|general public).*": "GPL-2.0-or-later",
@@ -45,6 +45,7 @@ _NAMES = {
     r"universal permissive license \(upl\)": "UPL-1.0",
 }
 _PATTERNS = [(re.compile(pattern, re.IGNORECASE), identifier) for pattern, identifier in _NAMES.items()]
+_GNU = re.compile(r"[AL]?GPL-\d\.\d(-only|-or-later|\+)?")
 _EXPRESSION = re.compile(r"[A-Za-z0-9.+-]+-[0-9][A-Za-z0-9.+-]*|.*\s(AND|OR|WITH)\s.*")
 
 
@@ -73,6 +74,8 @@ def read_manifest(file_name: str, data: bytes) -> Manifest:
 def normalised(field: str) -> str:
     """The SPDX form of a short licence field (`Apache 2.0` -> `Apache-2.0`); expressions stay, the rest is `UNKNOWN`."""
     field = " ".join(field.split()).strip(" .\"'")
+    if _GNU.fullmatch(field):
+        return field
     for pattern, identifier in _PATTERNS:
         if pattern.fullmatch(field):
             return identifier

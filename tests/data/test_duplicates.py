@@ -82,6 +82,13 @@ def test_short_texts_are_never_duplicates(tmp_path: Path) -> None:
     assert survivors(["", "a b c d", "a b c d", "a b c d e", "a, b: c D (e)"], tmp_path) == [0, 1, 2, 3, 3]
 
 
+def test_the_comment_at_the_head_does_not_count(tmp_path: Path) -> None:
+    head = "#!/bin/x\n#\n# " + " ".join(f"licence{number}" for number in range(50)) + "\n\n"
+    bodies = ["one = first(a, b, c)\n", "two = second(d, e, f)\n"]
+    assert survivors([head + body for body in bodies], tmp_path) == [0, 1]
+    assert survivors([head + bodies[0], "// other words entirely here\n" + bodies[0], head, head + "x"], tmp_path) == [0, 0, 2, 2]
+
+
 def test_no_texts_at_all(tmp_path: Path) -> None:
     assert survivors([], tmp_path) == []
 

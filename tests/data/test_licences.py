@@ -205,6 +205,10 @@ def test_licences_that_a_wheel_stores_apart_cover_the_folder_they_came_from() ->
     assert evidence.of("x/_vendor/y/b.py")[0] == "MIT AND BSD-2-Clause AND GPL-3.0-or-later"
 
 
+def test_a_licence_file_may_only_name_the_licence() -> None:
+    assert evidence_of({"LICENSE.txt": b"Apache 2.0\n"}).of("a.py")[0] == "Apache-2.0"
+
+
 def test_no_evidence_is_no_licence_and_an_unread_one_is_unknown() -> None:
     assert evidence_of({"a.py": b""}).of("a.py") == (None, "")
     evidence = Evidence()

@@ -7,9 +7,11 @@ has been taken from it. Knows nothing of what the files mean.
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
 import lzma
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -41,12 +43,13 @@ _DAMAGE = (
     zlib.error,
     lzma.LZMAError,
     gzip.BadGzipFile,
+    struct.error,
     EOFError,
-    NotImplementedError,
-    UnicodeDecodeError,
+    RuntimeError,
     OverflowError,
     ValueError,
 )
+_SEEK_ERRORS = (None, errno.EINVAL)  # bz2 reports damage without a number; a damaged offset leads before the file's start
 
 
 def ending_of(path: Path) -> str | None:
@@ -69,7 +72,7 @@ def read_archive(path: Path, limits: Limits) -> Iterator[RawFile]:
     except _DAMAGE as error:
         raise _damaged(path, error) from error
     except OSError as error:
-        if error.errno is None:  # bz2 reports damage as an OSError without a number
+        if error.errno in _SEEK_ERRORS:
             raise _damaged(path, error) from error
         raise
 
@@ -87,7 +90,7 @@ def _guarded(path: Path, read: Callable[[], bytes]) -> Callable[[], bytes]:
         except _DAMAGE as error:
             raise _damaged(path, error) from error
         except OSError as error:
-            if error.errno is None:
+            if error.errno in _SEEK_ERRORS:
                 raise _damaged(path, error) from error
             raise
 

@@ -44,14 +44,14 @@ def _file(entry: os.DirEntry[str], path: str) -> RawFile:
         return refused(path, 0, NOT_REGULAR)
     if is_unusable(path):
         return refused(path, size, UNUSABLE_PATH)
-    return RawFile(path, size, lambda: _read(entry.path))
+    return RawFile(path, size, lambda: _read(entry.path, size))
 
 
-def _read(path: str) -> bytes:
-    """The bytes of a regular file; a link put in its place meanwhile is an error and is not followed."""
+def _read(path: str, size: int) -> bytes:
+    """The first `size` bytes of a regular file; a link put in its place meanwhile is an error and is not followed."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with os.fdopen(descriptor, "rb") as stream:
-            return stream.read()
+            return stream.read(size)
     except OSError as error:
         raise InputError(f"'{path}' cannot be read: {error.strerror}") from error

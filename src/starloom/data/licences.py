@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from starloom.data.expressions import conjunction
 from starloom.data.languages import language_of
 from starloom.data.licence_texts import UNKNOWN, copyleft_in, licences_in
-from starloom.data.manifests import MANIFESTS, read_manifest
+from starloom.data.manifests import MANIFESTS, SHORT_FIELD, normalised, read_manifest
 
 HEAD_CHARACTERS = 4096
 
@@ -66,7 +66,10 @@ class Evidence:
                 self._pending.append((path, conjunction(list(manifest.licences)), f"{path}: {manifest.field}"))
         else:
             text = data.decode("utf-8", "replace")
-            self._pending.append((path, conjunction(licences_in(text)), path))
+            found = licences_in(text)
+            if found == [UNKNOWN] and len(text) <= SHORT_FIELD:
+                found = [normalised(text)]  # a file that only names its licence
+            self._pending.append((path, conjunction(found), path))
 
     def add_unread(self, path: str) -> None:
         """Note a licence file that could not be read: what it asks for is unknown."""

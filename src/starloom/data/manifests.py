@@ -17,7 +17,7 @@ from starloom.data.licence_texts import UNKNOWN, licences_in
 
 MANIFESTS = frozenset({"METADATA", "PKG-INFO", "package.json", "pyproject.toml", "Cargo.toml"})
 
-_SHORT = 120  # a longer `License` field is the text of a licence
+SHORT_FIELD = 120  # a longer `License` field is the text of a licence
 _NAMES = {
     r"(the )?(mit|expat)( licen[cs]e)?( \(?mit\)?)?": "MIT",
     r"apache([ -]software)?( licen[cs]e)?(,? ?(version|v\.?)? ?-?2(\.0)?)?( licen[cs]e)?|asl ?2(\.0)?|apl ?2(\.0)?": "Apache-2.0",
@@ -104,7 +104,7 @@ def _core_metadata(data: bytes) -> Manifest:
 def _licence_field(field: str) -> list[str]:
     if not field or field.upper() == "UNKNOWN":
         return []
-    if len(field) > _SHORT or field.count("\n") > 2:
+    if len(field) > SHORT_FIELD or field.count("\n") > 2:
         return licences_in(field)
     return [normalised(field)]
 

@@ -1,11 +1,13 @@
 """What a text is made of, for comparing texts: the set of its runs of five words, as hashes, and its MinHash bands.
 
-Words are runs of letters, digits, `_` and bytes above 127, in lower case. Everything is computed on whole arrays, and
-depends on nothing but the bytes: the same text gives the same numbers on every machine.
+Words are runs of letters, digits, `_` and bytes above 127, in lower case. The comment at the head of a file is left out
+(it holds licences, which would make small files of one project look alike), unless nothing else is there. Everything is
+computed on whole arrays and depends on nothing but the bytes: the same text gives the same numbers on every machine.
 """
 
 from __future__ import annotations
 
+import re
 from functools import cache
 
 import numpy as np
@@ -22,10 +24,18 @@ _BASE = 0x9E3779B97F4A7C15
 _INVERSE = pow(_BASE, -1, 2**64)
 _MIX_A, _MIX_B = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _CHUNK = 4096
+_HEAD = re.compile(r"(?:[ \t]*(?:(?:#|//|/\*|\*|--|;|%|<!--)[^\n]*|\r?)\n)*")
 
 
 def shingles_of(text: str) -> Shingles:
     """The distinct hashes of the text's runs of five words, sorted; empty for fewer than five words."""
+    head = _HEAD.match(text)
+    assert head is not None, "the pattern matches nothing as well"
+    body = _plain_shingles(text[head.end() :])
+    return body if len(body) else _plain_shingles(text)
+
+
+def _plain_shingles(text: str) -> Shingles:
     folded = _fold_table()[np.frombuffer(text.encode(), dtype=np.uint8)]
     edges = np.flatnonzero(np.diff(folded != 0, prepend=False, append=False))
     starts, ends = edges[0::2], edges[1::2]

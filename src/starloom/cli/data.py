@@ -83,8 +83,10 @@ def fetch(
     fetched = run(names, out)
     console = Console(stderr=True)
     for message in fetched.failed.values():
-        console.print(f"starloom: {message}", markup=False, highlight=False)
-    console.print(f"{len(fetched.packages)} packages in {out}, {len(fetched.failed)} failed", markup=False, highlight=False)
+        console.print(f"starloom: {message}", markup=False, highlight=False, soft_wrap=True)
+    console.print(
+        f"{len(fetched.packages)} packages in {out}, {len(fetched.failed)} failed", markup=False, highlight=False, soft_wrap=True
+    )
     if as_json:
         print(json.dumps(asdict(fetched)))
     if fetched.failed:
@@ -109,7 +111,7 @@ def _show(report: Report, console: Console) -> None:
     console.print(_table("Languages", values["languages"]))
     console.print(_table("Licences of kept files", values["licences"]))
     for failure in values["failed"]:
-        console.print(f"not read: {failure['error']}", markup=False, highlight=False)
+        console.print(f"not read: {failure['error']}", markup=False, highlight=False, soft_wrap=True)
     for split, count in values["tokens"].items():
         console.print(f"{split}: {count['tokens']:,} tokens in {count['sequences']:,} sequences", highlight=False)
 

@@ -107,7 +107,7 @@ def pip_download(requirement: str, folder: Path) -> None:
         lines = (
             [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or done.stderr.splitlines() or ["no message"]
         )
-        raise InputError(f"pip cannot fetch '{requirement}': {lines[-1]}")
+        raise InputError(f"pip cannot fetch '{requirement}': {lines[-1].removeprefix('ERROR: ')}")
 
 
 def _fetch_one(name: str, version: str | None, locked: Locked | None, out: Path, download: Download) -> Locked:

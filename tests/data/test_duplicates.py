@@ -1,6 +1,7 @@
 import random
 from pathlib import Path
 
+import datasketch
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -99,7 +100,6 @@ def test_the_store_is_removed(tmp_path: Path) -> None:
 
 
 def test_datasketch_agrees_on_the_similarity() -> None:
-    datasketch = pytest.importorskip("datasketch")
     draw = random.Random(2)
     words = [str(draw.randrange(1000)) for _ in range(400)]
     one, other = " ".join(words[:350]), " ".join(words[50:])

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from starloom.cli import data, tokenize, train
+from starloom.cli import complete, data, tokenize, train
 from starloom.core.errors import StarloomError
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(data.app, name="data")
+app.command("complete", context_settings={"ignore_unknown_options": True})(complete.complete)  # for `-:LINE`
 app.command("tokenize")(tokenize.tokenize)
 app.command("train")(train.train)
 

@@ -1,0 +1,70 @@
+"""The embedded model at real cursors in real files: Starloom's own sources, which it was not trained on.
+
+    python benchmarks/demo.py [--count 8] [--seed 7]
+
+The places are drawn at random, not chosen, so good and bad completions show as they come.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from starloom.contract import Contract, embedded_model
+from starloom.contract.fitting import fitted_prompt
+from starloom.evaluate import Example, examples
+from starloom.model import StarCoder2, completion_of, generate
+
+SOURCES = Path(__file__).parents[1] / "src" / "starloom"
+MAX_TOKENS = 48
+
+
+def _documents() -> list[tuple[str, str, str]]:
+    return [("starloom", str(path.relative_to(SOURCES)), path.read_text()) for path in sorted(SOURCES.rglob("*.py"))]
+
+
+def _complete(model: StarCoder2, contract: Contract, example: Example) -> str:
+    room = model.config.max_position_embeddings - MAX_TOKENS
+    prompt = fitted_prompt(contract, example.prefix, example.suffix, room=room)
+    return completion_of(generate(model, contract, prompt, max_tokens=MAX_TOKENS)).text
+
+
+def _show(console: Console, example: Example, completion: str, seconds: float) -> bool:
+    before = example.prefix.decode().split("\n")
+    after = example.suffix.decode().split("\n")
+    same = completion.rstrip() == example.middle.decode().rstrip()
+    console.rule(f"{example.path}, line {example.line}", align="left")
+    console.print(
+        Text("\n".join(before[-5:]), style="dim"), Text(completion, style="bold green" if same else "bold yellow"), sep="", end=""
+    )
+    console.print(Text("\n".join(after[:3]), style="dim"))
+    verdict = "exactly what was there" if same else f"really there: {example.middle.decode().strip()}"
+    console.print(Text(f"    {verdict}   ({seconds:.1f} s)", style="green" if same else "yellow"))
+    return same
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=8)
+    parser.add_argument("--seed", type=int, default=7)
+    arguments = parser.parse_args()
+    console = Console(highlight=False)
+    path = embedded_model()
+    contract, model = Contract.of(path), StarCoder2.open(path)
+    right = 0
+    for example in examples(_documents(), kind="line_end", count=arguments.count, seed=arguments.seed):
+        began = time.perf_counter()
+        completion = _complete(model, contract, example)
+        right += _show(console, example, completion, time.perf_counter() - began)
+    console.rule()
+    console.print(
+        f"{right} of {arguments.count} exactly right; the same at your own cursor:  .venv/bin/starloom complete FILE:LINE:COL"
+    )
+
+
+if __name__ == "__main__":
+    main()

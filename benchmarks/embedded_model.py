@@ -65,7 +65,8 @@ def ask(asked: dict[Kind, list[Example]], systems: dict[str, Generator]) -> Resu
 
 def bits_per_byte(ours: Ours, peer: SmolLM2 | None, documents: Documents, arguments: argparse.Namespace) -> dict[str, Any]:
     """Left to right on the same windows: those that fit into the length our model was trained on."""
-    most, encode = arguments.window_tokens, ours.contract.tokenizer.encode
+    most = min(arguments.window_tokens, ours.model.config.max_position_embeddings - 1)
+    encode = ours.contract.tokenizer.encode
     drawn = windows(documents, num_bytes=arguments.window_bytes, seed=arguments.seed)
     texts = list(islice((text for text in drawn if len(encode(text)) <= most), arguments.windows))
     if not texts:

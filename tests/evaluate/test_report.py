@@ -98,6 +98,11 @@ def test_sample_fences_are_longer_than_what_they_hold(example: Example) -> None:
     assert "wrong (similarity 0.00): (nothing)" in shown
 
 
+def test_long_completions_are_cut(example: Example) -> None:
+    shown = samples({"A": list(outcomes([example], lambda prefix, suffix: "x" * 500))}, count=1)
+    assert f"` {'x' * 120} ` ...\n" in shown
+
+
 def test_samples_are_drawn_by_seed_alone(results: dict[str, dict[Kind, list[Outcome]]]) -> None:
     by_system = {system: kinds["line"] for system, kinds in results.items()}
     assert samples(by_system, count=5) == samples(by_system, count=5)

@@ -15,6 +15,8 @@ from starloom.evaluate.report import KIND_TITLES
 from starloom.evaluate.scores import Outcome
 
 CURSOR = "▮"
+MOST_CHARACTERS = 120
+"""Longer completions are cut, since they are only shown to be looked at."""
 
 
 def samples(outcomes: Mapping[str, Sequence[Outcome]], *, count: int, seed: int = 0, before: int = 6, after: int = 3) -> str:
@@ -59,8 +61,9 @@ def _code(text: str) -> str:
     """`text` on one line as Markdown code; line ends are shown as ⏎, and an empty text is said to be so."""
     if not text:
         return "(nothing)"
-    fence = "`" * (1 + _longest_run(text))
-    return f"{fence} {text.replace(chr(13), '').replace(chr(10), '⏎')} {fence}"
+    shown = text[:MOST_CHARACTERS].replace("\r", "").replace("\n", "⏎")
+    fence = "`" * (1 + _longest_run(shown))
+    return f"{fence} {shown} {fence}" + (" ..." if len(text) > MOST_CHARACTERS else "")
 
 
 def _longest_run(text: str) -> int:

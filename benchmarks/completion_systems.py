@@ -1,7 +1,8 @@
 """The systems that `embedded_model.py` compares: our model in each way of asking it, SmolLM2 left to right.
 
 Left to right, white space before the cursor is held back and written by the model first. From mid-line the cursor often
-stands inside a word, which is hard for a model that has never learned such cuts: with healing the last word is held back too.
+stands inside a word, which is hard for a model that has never learned such cuts: with healing, the word that it touches is
+held back too. Fill-in prompts need no healing, since training cuts words; whether it helps them all the same is measured.
 """
 
 from __future__ import annotations
@@ -29,7 +30,13 @@ from starloom.model.generation import completion_of, generate
 
 System = Callable[[bytes, bytes], Answer]
 
-_LAST_WORD = re.compile(rb"([A-Za-z]+|[0-9]|[!-/:-@\[-`{-~]+)\Z")
+_WORD = rb"([A-Za-z]+|[0-9]|[!-/:-@\[-`{-~]+)\Z"
+_WITH_SPACE = re.compile(rb"((?<=\S) )?" + _WORD)
+
+
+def nothing(prefix: bytes) -> bytes:
+    """All of `prefix`."""
+    return prefix
 
 
 def white_space(prefix: bytes) -> bytes:
@@ -37,14 +44,24 @@ def white_space(prefix: bytes) -> bytes:
     return prefix.rstrip()
 
 
+def touched_word(prefix: bytes) -> bytes:
+    """`prefix` without the word, digit or run of signs that the cursor touches, and without a single space before that."""
+    found = _WITH_SPACE.search(prefix)
+    return prefix[: found.start()] if found else prefix
+
+
 def last_word(prefix: bytes) -> bytes:
-    """`prefix` without the word, digit or run of signs that the cursor touches, and without white space before that."""
-    found = _LAST_WORD.search(prefix)
-    return white_space(prefix[: found.start()] if found else prefix)
+    """`prefix` without the word that the cursor touches, nor white space before that or before the cursor."""
+    return white_space(touched_word(prefix))
 
 
-HOLD_BACK: dict[str, Callable[[bytes], bytes]] = {"left to right": white_space, "left to right + healing": last_word}
-ORDERS: dict[str, Order] = {"SPM": "spm", "PSM": "psm"}
+HoldBack = Callable[[bytes], bytes]
+LEFT_TO_RIGHT: dict[str, HoldBack] = {"left to right": white_space, "left to right + healing": last_word}
+FILL_IN: dict[str, tuple[Order, HoldBack]] = {
+    "SPM": ("spm", nothing),
+    "SPM + healing": ("spm", touched_word),
+    "PSM": ("psm", nothing),
+}
 
 
 class Ours:
@@ -55,29 +72,32 @@ class Ours:
         most = self.model.config.max_position_embeddings
         self.context, self.max_tokens = min(context or most, most), max_tokens
 
-    def fill_in(self, order: Order) -> System:
+    def fill_in(self, order: Order, hold_back: HoldBack) -> System:
         """What stands between prefix and suffix; the model says where it ends."""
 
         def answer(prefix: bytes, suffix: bytes) -> Answer:
-            held = 0 if suffix.strip() else len(prefix) - len(white_space(prefix))
-            prompt = fitted_prompt(self.contract, prefix, suffix, room=self._room(held), order=order)
+            prompt = self._prompt(prefix, suffix, hold_back if suffix.strip() else white_space, order)
             done = completion_of(generate(self.model, self.contract, prompt, max_tokens=self.max_tokens))
             return Answer(done.text, done.finish_reason == "stop")
 
         return answer
 
-    def left_to_right(self, hold_back: Callable[[bytes], bytes]) -> System:
+    def left_to_right(self, hold_back: HoldBack) -> System:
         """The rest of the line, without a look at the suffix."""
 
         def answer(prefix: bytes, suffix: bytes) -> Answer:
-            front = hold_back(prefix)
-            held = prefix[len(front) :]
-            start = fitted_prompt(self.contract, front, b"", room=self._room(len(held)))
-            prompt = Prompt(start.ids, start.held_back + held)
+            prompt = self._prompt(prefix, b"", hold_back, None)
             pieces = generate(self.model, self.contract, prompt, max_tokens=self.max_tokens, stop_texts=("\n",))
             return Answer(completion_of(pieces).text)
 
         return answer
+
+    def _prompt(self, prefix: bytes, suffix: bytes, hold_back: HoldBack, order: Order | None) -> Prompt:
+        front = hold_back(prefix)
+        held = prefix[len(front) :]
+        room = self.context - self.max_tokens - len(held)
+        start = fitted_prompt(self.contract, front, suffix, room=room, order=order)
+        return Prompt(start.ids, start.held_back + held)
 
     @torch.inference_mode()
     def bits(self, text: bytes) -> float:
@@ -89,9 +109,6 @@ class Ours:
         """The SHA-256 of the weights; of several files, that of their hashes."""
         hashes = [sha256_of(file) for file in ([self.path] if self.path.is_file() else sorted(self.path.glob("*.safetensors")))]
         return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
-
-    def _room(self, num_held_back: int) -> int:
-        return self.context - self.max_tokens - num_held_back
 
 
 class KeptAnswers:
@@ -122,10 +139,10 @@ class KeptAnswers:
 
 
 def ours_by_name(ours: Ours, kept: KeptAnswers) -> dict[str, System]:
-    """Our model in every way of asking it, the best way first."""
+    """Our model in every way of asking it, the plainest way first."""
     limits = (ours.fingerprint(), ours.context, ours.max_tokens)
-    ways = {name: ours.fill_in(order) for name, order in ORDERS.items()}
-    ways |= {name: ours.left_to_right(hold_back) for name, hold_back in HOLD_BACK.items()}
+    ways = {name: ours.fill_in(*way) for name, way in FILL_IN.items()}
+    ways |= {name: ours.left_to_right(hold_back) for name, hold_back in LEFT_TO_RIGHT.items()}
     return {f"Starloom, {name}": _remembered(system, (*limits, name), kept) for name, system in ways.items()}
 
 
@@ -137,7 +154,7 @@ def peer_by_name(peer: SmolLM2, max_tokens: int, kept: KeptAnswers) -> dict[str,
     """SmolLM2 left to right; where both ways hold the same back it is asked once."""
     limits = (sha256_of(peer.path), peer.context, max_tokens)
 
-    def left_to_right(hold_back: Callable[[bytes], bytes]) -> System:
+    def left_to_right(hold_back: HoldBack) -> System:
         def answer(prefix: bytes, suffix: bytes) -> Answer:
             front = hold_back(prefix)
             held = prefix[len(front) :]
@@ -145,4 +162,4 @@ def peer_by_name(peer: SmolLM2, max_tokens: int, kept: KeptAnswers) -> dict[str,
 
         return answer
 
-    return {f"SmolLM2, {name}": left_to_right(hold_back) for name, hold_back in HOLD_BACK.items()}
+    return {f"SmolLM2, {name}": left_to_right(hold_back) for name, hold_back in LEFT_TO_RIGHT.items()}

@@ -36,7 +36,7 @@ from starloom.evaluate.samples import samples
 
 Documents = list[tuple[str, str, str]]
 Results = dict[str, dict[Kind, list[Outcome]]]
-SHOWN = ("Starloom, SPM", "Starloom, left to right + healing", "SmolLM2, left to right + healing")
+SHOWN = ("Starloom, SPM", "Starloom, SPM + healing", "Starloom, left to right + healing", "SmolLM2, left to right + healing")
 
 
 def held_out(data: Path) -> Documents:

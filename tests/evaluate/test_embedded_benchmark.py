@@ -71,7 +71,7 @@ def test_it_writes_a_record_and_a_card(benchmark: ModuleType, data: Path, model:
     benchmark.run(arguments)
     first = arguments.out.read_text(), arguments.card.read_text(), arguments.answers.read_text()
     record = json.loads(first[0])
-    assert len(record["systems"]) == 4
+    assert len(record["systems"]) == 5
     assert record["systems"]["Starloom, SPM"]["line"]["whole"]["total"] == 3
     assert record["settings"]["model"]["context"] == 128
     assert record["bits_per_byte"]["models"]["Starloom"] > 1
@@ -91,19 +91,20 @@ def test_a_missing_peer_says_what_to_install(benchmark: ModuleType, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("prefix", "front"),
+    ("prefix", "touched", "last"),
     [
-        (b"x = fun", b"x ="),
-        (b"x = fun\n    ", b"x = fun"),
-        (b"self._na", b"self._"),
-        (b"f(a)\n    (", b"f(a)"),
-        (b"x[12", b"x[1"),
-        ("é".encode(), "é".encode()),
-        (b"", b""),
+        (b"x = fun", b"x =", b"x ="),
+        (b"x = fun\n    ", b"x = fun\n    ", b"x = fun"),
+        (b"self._na", b"self._", b"self._"),
+        (b"f(a)\n    (", b"f(a)\n    ", b"f(a)"),
+        (b"x[12", b"x[1", b"x[1"),
+        ("é".encode(), "é".encode(), "é".encode()),
+        (b"", b"", b""),
     ],
 )
-def test_the_last_word_is_held_back(systems: ModuleType, prefix: bytes, front: bytes) -> None:
-    assert systems.last_word(prefix) == front
+def test_the_last_word_is_held_back(systems: ModuleType, prefix: bytes, touched: bytes, last: bytes) -> None:
+    assert systems.touched_word(prefix) == touched
+    assert systems.last_word(prefix) == last
 
 
 def test_answers_outlive_a_killed_run(systems: ModuleType, tmp_path: Path) -> None:

@@ -95,6 +95,25 @@ def test_killed_at_random_moments_it_still_ends_with_the_same_weights(config: Tr
     assert _same(_weights(tmp_path / "whole"), _weights(out))
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_polite_signal_leaves_a_checkpoint_of_the_step_it_came_in(
+    config: TrainConfig, tmp_path: Path, number: signal.Signals
+) -> None:
+    trainer = Trainer(config, tmp_path / "run")
+    plain = trainer.train_step
+
+    def signalled() -> tuple[float, float, float]:
+        if trainer.step == 7:
+            signal.raise_signal(number)
+        return plain()
+
+    trainer.train_step = signalled  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        trainer.run()
+    assert checkpoint.newest(tmp_path / "run" / "checkpoints") == tmp_path / "run" / "checkpoints" / "step-00000008"
+    assert signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL)
+
+
 def test_only_the_newest_checkpoints_are_kept(config: TrainConfig, tmp_path: Path) -> None:
     run(config, tmp_path / "run")
     assert [path.name for path in sorted((tmp_path / "run" / "checkpoints").iterdir())] == ["step-00000015", "step-00000020"]

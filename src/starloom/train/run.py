@@ -1,6 +1,6 @@
 """The training run: `run(config, out)`. Killed at any moment and called again, it ends with the same weights.
 
-`out/` holds `config.json`, `checkpoints/`, `metrics.jsonl`, `tensorboard/`, `loss.png` and, at the end, the model directory `model/`.
+Run it again after it was killed at any moment, and it ends with the same weights as if it had not been.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from starloom.train.batches import Batch, Batches
 from starloom.train.config import TrainConfig
 from starloom.train.evaluation import Evaluation, HeldOut
 from starloom.train.fill_in import FillIn
+from starloom.train.interruption import Interruption
 from starloom.train.journal import Journal
 from starloom.train.optimizer import Optimizer
 from starloom.train.schedule import rate_share
@@ -102,13 +103,14 @@ class Trainer:
                 )
 
     def run(self) -> Result:
-        """All steps that are left, then the model directory."""
+        """All steps that are left, then the model directory. Ctrl-C writes a checkpoint at the end of the step and stops."""
         write_text(self.out / "config.json", json.dumps(to_mapping(self.config), indent=1) + "\n")
         total = self.config.steps
         tokens_per_step = self.config.batch * self.config.sequence
         with (
             Journal(self.out, first_step=self.step) as journal,
             bar("training", total * tokens_per_step, done=self.step * tokens_per_step) as progress,
+            Interruption() as interruption,
         ):
             began, began_tokens = time.perf_counter(), self.tokens
             while self.step < total:
@@ -120,8 +122,10 @@ class Trainer:
                     began, began_tokens = time.perf_counter(), self.tokens
                 if self.step % self.config.evaluate_every == 0 and self.step < total:
                     self._evaluate(journal)
-                if self.step % self.config.checkpoint_every == 0 or self.step == total:
+                if self.step % self.config.checkpoint_every == 0 or self.step == total or interruption.asked:
                     self._checkpoint(journal)
+                if interruption.asked:
+                    raise KeyboardInterrupt
             held_out = self._evaluate(journal)
             journal.plot()
         path = self.out / "model"

@@ -26,9 +26,8 @@ def _repository(folder: Path, number: int) -> Path:
     path.mkdir()
     (path / "LICENSE").write_text(LICENCE)
     for module in range(6):
-        functions = "".join(
-            f"def step_{number}_{module}_{n}(first, second):\n    total = first * {n} + second\n    return total\n\n\n" for n in range(12)
-        )
+        names = [f"step_{number}_{module}_{n}" for n in range(12)]
+        functions = "".join(f"def {name}(first, second):\n    total = first + second\n    return total\n\n\n" for name in names)
         (path / f"module_{module}.py").write_text(f'"""Module {module} of repository {number}."""\n\n\n{functions}')
     return path
 
@@ -61,7 +60,8 @@ def test_transformers_loads_model_and_tokenizer_unchanged(model: Path) -> None:
     peer = Starcoder2ForCausalLM.from_pretrained(model)
     ids = AutoTokenizer.from_pretrained(model)("total = first", return_tensors="pt").input_ids
     assert peer(ids).logits.shape == (1, ids.shape[1], peer.config.vocab_size)
-    assert [int(line) for line in _starloom("tokenize", _written(model.parent / "t.py"), "--model", model).split()] == ids[0].tolist()
+    printed = _starloom("tokenize", _written(model.parent / "t.py"), "--model", model)
+    assert [int(token) for token in printed.split()] == ids[0].tolist()
 
 
 def _written(path: Path) -> Path:

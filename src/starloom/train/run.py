@@ -1,6 +1,7 @@
 """The training run: `run(config, out)`. Killed at any moment and called again, it ends with the same weights.
 
-Run it again after it was killed at any moment, and it ends with the same weights as if it had not been.
+`out/` holds `config.json`, `checkpoints/`, `compiled/`, `metrics.jsonl`, `tensorboard/`, `loss.png` and, at the end, the model
+directory `model/`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from starloom.core.files import write_text
 from starloom.core.progress import Bar, bar
 from starloom.core.settings import to_mapping
 from starloom.model.starcoder2 import StarCoder2
-from starloom.train import checkpoint
+from starloom.train import checkpoint, compilation
 from starloom.train.batches import Batch, Batches
 from starloom.train.config import TrainConfig
 from starloom.train.evaluation import Evaluation, HeldOut
@@ -104,6 +105,8 @@ class Trainer:
 
     def run(self) -> Result:
         """All steps that are left, then the model directory. Ctrl-C writes a checkpoint at the end of the step and stops."""
+        if self.config.compile:
+            compilation.use_cache(self.out / "compiled")
         write_text(self.out / "config.json", json.dumps(to_mapping(self.config), indent=1) + "\n")
         total = self.config.steps
         tokens_per_step = self.config.batch * self.config.sequence
@@ -116,6 +119,8 @@ class Trainer:
             while self.step < total:
                 loss, norm, share = self.train_step()
                 progress.advance(tokens_per_step)
+                if self.config.compile:
+                    compilation.mark_whole(self.out / "compiled")
                 if self.step % self.config.log_every == 0 or self.step == total:
                     rate = (self.tokens - began_tokens) / (time.perf_counter() - began)
                     self._log(journal, progress, loss, norm, share, rate)

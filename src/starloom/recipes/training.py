@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from starloom.core.errors import SettingsError
@@ -53,7 +54,19 @@ def embedded() -> TrainConfig:
     )
 
 
-RECIPES: dict[str, Callable[[], TrainConfig]] = {"debug": debug, "embedded": embedded}
+def embedded_decay() -> TrainConfig:
+    """The end of the embedded model's training: longer windows, the rate falling to zero. Give `start=CHECKPOINT`."""
+    return replace(
+        embedded(),
+        seed=1,
+        sequence=1024,
+        batch=8,
+        micro_batch=8,
+        schedule=ScheduleConfig(kind="wsd", warmup_steps=0, decay_share=1.0),
+    )
+
+
+RECIPES: dict[str, Callable[[], TrainConfig]] = {"debug": debug, "embedded": embedded, "embedded-decay": embedded_decay}
 
 
 def recipe(name: str) -> TrainConfig:

@@ -1,0 +1,208 @@
+"""Put a trained model into the package, with its model card and data card.
+
+    python benchmarks/embedded_pack.py model --run RUN
+    python benchmarks/embedded_pack.py cards --data DATA --runs RUN... --evaluation CARD.md
+
+`model` writes one 8-bit GGUF file to `src/starloom/embedded/`. `cards` writes `MODEL_CARD.md`, `DATA_CARD.md` and `loss.png` beside it,
+from the data's report, the runs' metrics (each run but the first begins at a checkpoint of the one before it) and the tables that
+`embedded_model.py --card` wrote.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import matplotlib
+import numpy as np
+
+matplotlib.use("Agg")
+from matplotlib import pyplot
+
+from starloom.contract import Contract
+from starloom.core.files import new_file, write_text
+from starloom.evaluate.report import table
+from starloom.model import StarCoder2
+
+EMBEDDED = Path(__file__).parents[1] / "src" / "starloom" / "embedded"
+NAME = "starloom-python-6m.gguf"
+
+
+class Point(NamedTuple):
+    """Some measurements after so many tokens of the whole chain of runs."""
+
+    tokens: int
+    values: dict[str, float]
+
+
+class Law(NamedTuple):
+    """Bits per byte after D tokens: floor + scale * D ** -power."""
+
+    floor: float
+    scale: float
+    power: float
+
+    def at(self, tokens: float) -> float:
+        return self.floor + self.scale * tokens**-self.power
+
+
+def pack(run: Path) -> None:
+    model = run / "model"
+    StarCoder2.open(model).save_gguf(EMBEDDED / NAME, Contract.of(model))
+
+
+def points(runs: list[Path]) -> tuple[list[Point], float]:
+    """Every record of a chain of runs, and the hours that its steps took."""
+    found: list[Point] = []
+    seconds = 0.0
+    for run in runs:
+        settings = json.loads((run / "config.json").read_text())
+        begin = _tokens_at(Path(settings["start"])) if settings["start"] else 0
+        found = [point for point in found if point.tokens <= begin]
+        for line in map(json.loads, (run / "metrics.jsonl").read_text().splitlines()):
+            found.append(Point(begin + line.pop("tokens"), line))
+    for before, point in zip(found, found[1:], strict=False):
+        if "tokens_per_s" in point.values:
+            seconds += (point.tokens - before.tokens) / point.values["tokens_per_s"]
+    return found, seconds / 3600
+
+
+def _tokens_at(checkpoint: Path) -> int:
+    state = json.loads((checkpoint / "state.json").read_text())
+    start = state["settings"]["start"]
+    return int(state["tokens"]) + (_tokens_at(Path(start)) if start else 0)
+
+
+def fitted(found: list[Point], name: str) -> Law:
+    """The least-squares law through the flat stage's measurements of `name`."""
+    measured = [(point.tokens, point.values[name]) for point in found if name in point.values]
+    tokens, bits = (np.array(column, dtype=float) for column in zip(*measured, strict=True))
+    best: tuple[float, Law] | None = None
+    for power in np.linspace(0.05, 1.0, 96):
+        columns = np.stack([np.ones_like(tokens), tokens**-power], axis=1)
+        (floor, scale), *_ = np.linalg.lstsq(columns, bits, rcond=None)
+        law = Law(float(floor), float(scale), float(power))
+        error = float(((np.array([law.at(count) for count in tokens]) - bits) ** 2).sum())
+        if best is None or error < best[0]:
+            best = (error, law)
+    assert best is not None
+    return best[1]
+
+
+def plot(found: list[Point], law: Law, path: Path) -> None:
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4), constrained_layout=True)
+    for axes, names in ((left, ["loss"]), (right, ["held_out_plain", "held_out_psm", "held_out_spm"])):
+        for name in names:
+            axes.plot(*zip(*[(p.tokens / 1e6, p.values[name]) for p in found if name in p.values], strict=True), label=name)
+        axes.set_xlabel("million tokens")
+        axes.grid(alpha=0.3)
+    left.set_title("training loss, nats a token")
+    span = np.linspace(found[0].tokens + 2e6, 2 * found[-1].tokens, 200)
+    right.plot(span / 1e6, [law.at(count) for count in span], "k--", linewidth=0.8, label="fit of plain, flat stage")
+    right.set_title("held out, bits a byte")
+    right.legend()
+    with new_file(path) as partial:
+        figure.savefig(partial, format="png", dpi=100)
+
+
+def model_card(runs: list[Path], evaluation: str) -> str:
+    found, hours = points(runs)
+    flat, _ = points(runs[:1])
+    law = fitted(flat, "held_out_plain")
+    plot(found, law, EMBEDDED / "loss.png")
+    model = StarCoder2.open(EMBEDDED / NAME)
+    last = next(point for point in reversed(found) if "held_out_plain" in point.values)
+    shape = model.config
+    rows = [
+        ["parameters", f"{model.config.num_parameters:,}"],
+        [
+            "layers, hidden, heads (key-value)",
+            f"{shape.num_hidden_layers}, {shape.hidden_size}, {shape.num_attention_heads} ({shape.num_key_value_heads})",
+        ],
+        ["vocabulary, positions", f"{shape.vocab_size:,}, {shape.max_position_embeddings:,}"],
+        ["tokens trained on", f"{last.tokens:,}"],
+        ["hours of training", f"{hours:.1f}"],
+        *[[f"held out, bits a byte, {name}", f"{last.values[f'held_out_{name}']:.3f}"] for name in ("plain", "psm", "spm")],
+    ]
+    settings = [json.dumps(json.loads((run / "config.json").read_text()) | {"data": "DATA", "start": None}) for run in runs]
+    return "\n".join(
+        [
+            "# The embedded model\n",
+            "A StarCoder 2 architecture, small enough to train on two cores, for Python; it fills in at a cursor. "
+            "Trained by this package from its own recipe on the packages of `DATA_CARD.md` and on nothing else; 8-bit weights (Q8_0). "
+            "It is a demonstration that everything works with no network, not a tool to trust: it knows little and invents names.\n",
+            table(["what", "value"], rows),
+            "PSM and SPM are the bits of middles that run from a random place in a line to its end, with the suffix in view.\n",
+            "![loss](loss.png)\n",
+            f"The flat stage's held-out bits a byte follow {law.floor:.3f} + {law.scale:.3g} x tokens^-{law.power:.2f}: after "
+            f"{last.tokens / 1e6:.0f} M tokens {law.at(last.tokens):.3f}, after twice as many {law.at(2 * last.tokens):.3f} "
+            f"(a doubling gives {law.at(last.tokens) - law.at(2 * last.tokens):.3f}). The decay at the end comes on top.\n",
+            evaluation,
+            "## How to make it again\n",
+            "```\nstarloom data fetch benchmarks/embedded/packages.txt --out wheels     # with fetch.lock copied there\n"
+            "starloom data build wheels/*.whl --languages Python --vocab-size 8192 --validation-list benchmarks/embedded/held-out.txt --keep-going --out DATA\n"
+            "starloom train embedded --set data=DATA --out RUN                      # and once more with start=CHECKPOINT for the decay\n"
+            "python benchmarks/embedded_pack.py model --run RUN\n```\n",
+            "Settings of the runs, one after the other:\n",
+            *[f"```json\n{text}\n```\n" for text in settings],
+        ]
+    )
+
+
+def data_card(report: dict[str, Any]) -> str:
+    kept, tokens = report["kept"], report["tokens"]
+    used = sorted((row for row in report["repositories"] if row["kept"]), key=lambda row: row["repository"].lower())
+    drops = sorted(report["dropped"].items(), key=lambda item: -item[1]["files"])
+    return "\n".join(
+        [
+            "# The embedded model's data\n",
+            "Python files of packages on PyPI whose licences are all permissive (`starloom data build`, policy "
+            f"`{report['licence_policy']}`); a file with any other or an unknown licence is left out. Exact and near duplicates are gone. "
+            "Whole repositories are held out for validation.\n",
+            table(
+                ["part", "files", "MB", "tokens"],
+                [
+                    [part, f"{kept[part]['files']:,}", f"{kept[part]['bytes'] / 1e6:.0f}", f"{tokens[part]['tokens']:,}"]
+                    for part in ("train", "validation")
+                ],
+            ),
+            "Left out, with the reason:\n",
+            table(["reason", "files", "MB"], [[name, f"{row['files']:,}", f"{row['bytes'] / 1e6:.1f}"] for name, row in drops]),
+            f"## Packages ({len(used)})\n",
+            table(
+                ["package", "version", "licence", "MB kept", "part"],
+                [
+                    [
+                        row["repository"],
+                        str(row["version"]),
+                        " AND ".join(sorted(set(str(row["licence"]).split(" AND ")))),
+                        f"{row['kept_bytes'] / 1e6:.1f}",
+                        row["split"],
+                    ]
+                    for row in used
+                ],
+            ),
+        ]
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("model").add_argument("--run", type=Path, required=True)
+    cards = commands.add_parser("cards")
+    cards.add_argument("--data", type=Path, required=True)
+    cards.add_argument("--runs", type=Path, nargs="+", required=True)
+    cards.add_argument("--evaluation", type=Path, required=True)
+    arguments = parser.parse_args()
+    if arguments.command == "model":
+        pack(arguments.run)
+        return
+    write_text(EMBEDDED / "DATA_CARD.md", data_card(json.loads((arguments.data / "report.json").read_text())))
+    write_text(EMBEDDED / "MODEL_CARD.md", model_card(arguments.runs, arguments.evaluation.read_text()))
+
+
+if __name__ == "__main__":
+    main()

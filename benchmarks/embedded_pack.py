@@ -3,8 +3,8 @@
     python benchmarks/embedded_pack.py model --run RUN
     python benchmarks/embedded_pack.py cards --data DATA --runs RUN... --evaluation CARD.md
 
-`model` writes one 8-bit GGUF file to `src/starloom/embedded/`. `cards` writes `MODEL_CARD.md`, `DATA_CARD.md` and `loss.png` beside it,
-from the data's report, the runs' metrics (each run but the first begins at a checkpoint of the one before it) and the tables that
+`model` writes one 8-bit GGUF file to `src/starloom/embedded/`. `cards` writes `MODEL_CARD.md`, `DATA_CARD.md` and `loss.png`
+beside it, from the data's report, the runs' metrics (each run but the first begins at a checkpoint of the one before it) and the tables that
 `embedded_model.py --card` wrote.
 """
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,6 +46,7 @@ class Law(NamedTuple):
     power: float
 
     def at(self, tokens: float) -> float:
+        """Bits per byte after `tokens`."""
         return self.floor + self.scale * tokens**-self.power
 
 
@@ -63,7 +65,7 @@ def points(runs: list[Path]) -> tuple[list[Point], float]:
         found = [point for point in found if point.tokens <= begin]
         for line in map(json.loads, (run / "metrics.jsonl").read_text().splitlines()):
             found.append(Point(begin + line.pop("tokens"), line))
-    for before, point in zip(found, found[1:], strict=False):
+    for before, point in pairwise(found):
         if "tokens_per_s" in point.values:
             seconds += (point.tokens - before.tokens) / point.values["tokens_per_s"]
     return found, seconds / 3600
@@ -109,46 +111,69 @@ def plot(found: list[Point], law: Law, path: Path) -> None:
 
 def model_card(runs: list[Path], evaluation: str) -> str:
     found, hours = points(runs)
-    flat, _ = points(runs[:1])
-    law = fitted(flat, "held_out_plain")
+    law = fitted(points(runs[:1])[0], "held_out_plain")
     plot(found, law, EMBEDDED / "loss.png")
-    model = StarCoder2.open(EMBEDDED / NAME)
     last = next(point for point in reversed(found) if "held_out_plain" in point.values)
-    shape = model.config
+    return "\n".join(
+        [INTRODUCTION, _facts(last, hours), ON_MIDDLES, _outlook(law, last.tokens), evaluation, AGAIN, *_settings(runs)]
+    )
+
+
+INTRODUCTION = """# The embedded model
+
+A StarCoder 2 architecture, small enough to train on two cores, for Python; it fills in at a cursor. Trained by this package from its
+own recipe on the packages of `DATA_CARD.md` and on nothing else; 8-bit weights (Q8_0). It shows that everything works with no network;
+it is no tool to trust: it knows little and invents names.
+"""
+
+ON_MIDDLES = """PSM and SPM are the bits of middles that run from a random place in a line to its end, with the suffix in view.
+
+![loss](loss.png)
+"""
+
+AGAIN = """## How to make it again
+
+```sh
+mkdir wheels && cp benchmarks/embedded/fetch.lock wheels/
+starloom data fetch benchmarks/embedded/packages.txt --out wheels
+starloom data build wheels/*.whl --languages Python --vocab-size 8192 --keep-going \\
+    --validation-list benchmarks/embedded/held-out.txt --out DATA
+starloom train embedded --set data=DATA --out FLAT
+starloom train embedded-decay --set data=DATA --set start=FLAT/checkpoints/step-N --set steps=M --out RUN
+python benchmarks/embedded_pack.py model --run RUN
+```
+
+Settings of the runs, one after the other:
+"""
+
+
+def _facts(last: Point, hours: float) -> str:
+    shape = StarCoder2.open(EMBEDDED / NAME).config
+    heads = f"{shape.num_attention_heads} ({shape.num_key_value_heads})"
     rows = [
-        ["parameters", f"{model.config.num_parameters:,}"],
-        [
-            "layers, hidden, heads (key-value)",
-            f"{shape.num_hidden_layers}, {shape.hidden_size}, {shape.num_attention_heads} ({shape.num_key_value_heads})",
-        ],
+        ["parameters", f"{shape.num_parameters:,}"],
+        ["layers, hidden, heads (key-value)", f"{shape.num_hidden_layers}, {shape.hidden_size}, {heads}"],
         ["vocabulary, positions", f"{shape.vocab_size:,}, {shape.max_position_embeddings:,}"],
         ["tokens trained on", f"{last.tokens:,}"],
         ["hours of training", f"{hours:.1f}"],
-        *[[f"held out, bits a byte, {name}", f"{last.values[f'held_out_{name}']:.3f}"] for name in ("plain", "psm", "spm")],
     ]
-    settings = [json.dumps(json.loads((run / "config.json").read_text()) | {"data": "DATA", "start": None}) for run in runs]
-    return "\n".join(
-        [
-            "# The embedded model\n",
-            "A StarCoder 2 architecture, small enough to train on two cores, for Python; it fills in at a cursor. "
-            "Trained by this package from its own recipe on the packages of `DATA_CARD.md` and on nothing else; 8-bit weights (Q8_0). "
-            "It is a demonstration that everything works with no network, not a tool to trust: it knows little and invents names.\n",
-            table(["what", "value"], rows),
-            "PSM and SPM are the bits of middles that run from a random place in a line to its end, with the suffix in view.\n",
-            "![loss](loss.png)\n",
-            f"The flat stage's held-out bits a byte follow {law.floor:.3f} + {law.scale:.3g} x tokens^-{law.power:.2f}: after "
-            f"{last.tokens / 1e6:.0f} M tokens {law.at(last.tokens):.3f}, after twice as many {law.at(2 * last.tokens):.3f} "
-            f"(a doubling gives {law.at(last.tokens) - law.at(2 * last.tokens):.3f}). The decay at the end comes on top.\n",
-            evaluation,
-            "## How to make it again\n",
-            "```\nstarloom data fetch benchmarks/embedded/packages.txt --out wheels     # with fetch.lock copied there\n"
-            "starloom data build wheels/*.whl --languages Python --vocab-size 8192 --validation-list benchmarks/embedded/held-out.txt --keep-going --out DATA\n"
-            "starloom train embedded --set data=DATA --out RUN                      # and once more with start=CHECKPOINT for the decay\n"
-            "python benchmarks/embedded_pack.py model --run RUN\n```\n",
-            "Settings of the runs, one after the other:\n",
-            *[f"```json\n{text}\n```\n" for text in settings],
-        ]
+    held_out = [[f"held out, bits a byte, {name}", f"{last.values[f'held_out_{name}']:.3f}"] for name in ("plain", "psm", "spm")]
+    return table(["what", "value"], rows + held_out)
+
+
+def _outlook(law: Law, tokens: int) -> str:
+    now, later = law.at(tokens), law.at(2 * tokens)
+    return (
+        f"The flat stage's held-out bits a byte follow {law.floor:.3f} + {law.scale:.3g} x tokens^-{law.power:.2f}: "
+        f"{now:.3f} after {tokens / 1e6:.0f} M tokens and {later:.3f} after twice as many, {now - later:.3f} less. "
+        "The decay at the end comes on top.\n"
     )
+
+
+def _settings(runs: list[Path]) -> list[str]:
+    known = [json.loads((run / "config.json").read_text()) for run in runs]
+    plain = [values | {"data": "DATA", "start": values["start"] and "CHECKPOINT"} for values in known]
+    return [f"```json\n{json.dumps(values)}\n```\n" for values in plain]
 
 
 def data_card(report: dict[str, Any]) -> str:
@@ -159,8 +184,8 @@ def data_card(report: dict[str, Any]) -> str:
         [
             "# The embedded model's data\n",
             "Python files of packages on PyPI whose licences are all permissive (`starloom data build`, policy "
-            f"`{report['licence_policy']}`); a file with any other or an unknown licence is left out. Exact and near duplicates are gone. "
-            "Whole repositories are held out for validation.\n",
+            f"`{report['licence_policy']}`); a file with any other or an unknown licence is left out. "
+            "Exact and near duplicates are gone. Whole repositories are held out for validation.\n",
             table(
                 ["part", "files", "MB", "tokens"],
                 [

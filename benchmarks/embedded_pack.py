@@ -4,8 +4,8 @@
     python benchmarks/embedded_pack.py cards --data DATA --runs RUN... --evaluation CARD.md
 
 `model` writes one 8-bit GGUF file to `src/starloom/embedded/`. `cards` writes `MODEL_CARD.md`, `DATA_CARD.md` and `loss.png`
-beside it, from the data's report, the runs' metrics (each run but the first begins at a checkpoint of the one before it) and the tables that
-`embedded_model.py --card` wrote.
+beside it, from the data's report, the runs' metrics (each run but the first begins at a checkpoint of the one before it) and
+the tables that `embedded_model.py --card` wrote.
 """
 
 from __future__ import annotations
@@ -121,9 +121,9 @@ def model_card(runs: list[Path], evaluation: str) -> str:
 
 INTRODUCTION = """# The embedded model
 
-A StarCoder 2 architecture, small enough to train on two cores, for Python; it fills in at a cursor. Trained by this package from its
-own recipe on the packages of `DATA_CARD.md` and on nothing else; 8-bit weights (Q8_0). It shows that everything works with no network;
-it is no tool to trust: it knows little and invents names.
+A StarCoder 2 architecture, small enough to train on two cores, for Python; it fills in at a cursor. Trained by this package from
+its own recipe on the packages of `DATA_CARD.md` and on nothing else; 8-bit weights (Q8_0). It shows that everything works with no
+network; it is no tool to trust: it knows little and invents names.
 """
 
 ON_MIDDLES = """PSM and SPM are the bits of middles that run from a random place in a line to its end, with the suffix in view.

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from starloom.contract.contract import Contract
 from starloom.contract.tokenizer import Tokenizer
-from starloom.core.errors import FormatError, MismatchError, TrainingError
+from starloom.core.errors import FormatError, InputError, MismatchError, TrainingError
 from starloom.core.settings import with_overrides
 from starloom.model.starcoder2 import StarCoder2
 from starloom.recipes import recipe
@@ -117,6 +117,12 @@ def test_a_polite_signal_leaves_a_checkpoint_of_the_step_it_came_in(
 def test_only_the_newest_checkpoints_are_kept(config: TrainConfig, tmp_path: Path) -> None:
     run(config, tmp_path / "run")
     assert [path.name for path in sorted((tmp_path / "run" / "checkpoints").iterdir())] == ["step-00000015", "step-00000020"]
+
+
+def test_a_folder_without_shards_is_said(config: TrainConfig, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds no token shards: make them with `starloom data build`"):
+        run(dataclasses.replace(config, data=tmp_path), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_other_settings_in_the_same_folder_are_refused(config: TrainConfig, tmp_path: Path) -> None:

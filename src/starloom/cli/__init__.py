@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Annotated
 
 import typer
 
+from starloom import __version__
 from starloom.cli import complete, data, tokenize, train
 from starloom.core.errors import StarloomError
 
 app = typer.Typer(
     name="starloom",
-    help="Code completion that a team owns.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -22,6 +23,14 @@ app.add_typer(data.app, name="data")
 app.command("complete", context_settings={"ignore_unknown_options": True})(complete.complete)  # for `-:LINE`
 app.command("tokenize")(tokenize.tokenize)
 app.command("train")(train.train)
+
+
+@app.callback(invoke_without_command=True)
+def door(version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
+    """Code completion that a team owns."""
+    if version:
+        typer.echo(f"starloom {__version__}")
+        raise typer.Exit
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from starloom.contract.contract import Contract
 from starloom.contract.shards import Shards
 from starloom.contract.tokenizer import Tokenizer
-from starloom.core.errors import MismatchError, TrainingError
+from starloom.core.errors import InputError, MismatchError, TrainingError
 from starloom.core.files import write_text
 from starloom.core.progress import Bar, bar
 from starloom.core.settings import to_mapping
@@ -56,6 +56,10 @@ class Trainer:
 
     def __init__(self, config: TrainConfig, out: Path) -> None:
         self.config, self.out = config, out
+        if not (config.data / "tokens").is_dir():
+            raise InputError(
+                f"'{config.data}' holds no token shards: make them with `starloom data build`, and name the folder with data="
+            )
         tokenizer = Tokenizer.open(config.data / "tokenizer")
         self.contract = Contract(tokenizer)
         shards = Shards.open(config.data / "tokens" / "train", tokenizer)

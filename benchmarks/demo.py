@@ -36,13 +36,13 @@ def _complete(model: StarCoder2, contract: Contract, example: Example) -> str:
 def _show(console: Console, example: Example, completion: str, seconds: float) -> bool:
     before = example.prefix.decode().split("\n")
     after = example.suffix.decode().split("\n")
-    same = completion.rstrip() == example.middle.decode().rstrip()
+    same = completion.rstrip() == example.middle.rstrip()
     console.rule(f"{example.path}, line {example.line}", align="left")
     console.print(
         Text("\n".join(before[-5:]), style="dim"), Text(completion, style="bold green" if same else "bold yellow"), sep="", end=""
     )
     console.print(Text("\n".join(after[:3]), style="dim"))
-    verdict = "exactly what was there" if same else f"really there: {example.middle.decode().strip()}"
+    verdict = "exactly what was there" if same else f"really there: {example.middle.strip()}"
     console.print(Text(f"    {verdict}   ({seconds:.1f} s)", style="green" if same else "yellow"))
     return same
 

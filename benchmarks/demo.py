@@ -38,12 +38,12 @@ def _show(console: Console, example: Example, completion: str, seconds: float) -
     after = example.suffix.decode().split("\n")
     same = completion.rstrip() == example.middle.rstrip()
     console.rule(f"{example.path}, line {example.line}", align="left")
-    console.print(
-        Text("\n".join(before[-5:]), style="dim"), Text(completion, style="bold green" if same else "bold yellow"), sep="", end=""
-    )
-    console.print(Text("\n".join(after[:3]), style="dim"))
+    shown = Text("\n".join(before[-5:]), style="dim")
+    shown.append(completion, style="bold green" if same else "bold yellow")
+    shown.append("\n".join(after[:3]), style="dim")
+    console.print(shown, soft_wrap=True)
     verdict = "exactly what was there" if same else f"really there: {example.middle.strip()}"
-    console.print(Text(f"    {verdict}   ({seconds:.1f} s)", style="green" if same else "yellow"))
+    console.print(Text(f"    {verdict}   ({seconds:.1f} s)", style="green" if same else "yellow"), soft_wrap=True)
     return same
 
 

@@ -77,9 +77,11 @@ def _tokens_at(checkpoint: Path) -> int:
     return int(state["tokens"]) + (_tokens_at(Path(start)) if start else 0)
 
 
-def fitted(found: list[Point], name: str) -> Law:
-    """The least-squares law through the flat stage's measurements of `name`."""
+def fitted(found: list[Point], name: str) -> Law | None:
+    """The least-squares law through the flat stage's measurements of `name`; None when they are too few to say anything."""
     measured = [(point.tokens, point.values[name]) for point in found if name in point.values]
+    if len(measured) < 6:
+        return None
     tokens, bits = (np.array(column, dtype=float) for column in zip(*measured, strict=True))
     best: tuple[float, Law] | None = None
     for power in np.linspace(0.05, 1.0, 96):
@@ -93,7 +95,7 @@ def fitted(found: list[Point], name: str) -> Law:
     return best[1]
 
 
-def plot(found: list[Point], law: Law, path: Path) -> None:
+def plot(found: list[Point], law: Law | None, path: Path) -> None:
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4), constrained_layout=True)
     for axes, names in ((left, ["loss"]), (right, ["held_out_plain", "held_out_psm", "held_out_spm"])):
         for name in names:
@@ -101,8 +103,9 @@ def plot(found: list[Point], law: Law, path: Path) -> None:
         axes.set_xlabel("million tokens")
         axes.grid(alpha=0.3)
     left.set_title("training loss, nats a token")
-    span = np.linspace(found[0].tokens + 2e6, 2 * found[-1].tokens, 200)
-    right.plot(span / 1e6, [law.at(count) for count in span], "k--", linewidth=0.8, label="fit of plain, flat stage")
+    if law is not None:
+        span = np.linspace(found[0].tokens + 2e6, 2 * found[-1].tokens, 200)
+        right.plot(span / 1e6, [law.at(count) for count in span], "k--", linewidth=0.8, label="fit of plain, flat stage")
     right.set_title("held out, bits a byte")
     right.legend()
     with new_file(path) as partial:
@@ -161,7 +164,9 @@ def _facts(last: Point, hours: float) -> str:
     return table(["what", "value"], rows + held_out)
 
 
-def _outlook(law: Law, tokens: int) -> str:
+def _outlook(law: Law | None, tokens: int) -> str:
+    if law is None:
+        return "The flat stage has too few held-out measurements for a curve that says what more training would give.\n"
     now, later = law.at(tokens), law.at(2 * tokens)
     return (
         f"The flat stage's held-out bits a byte follow {law.floor:.3f} + {law.scale:.3g} x tokens^-{law.power:.2f}: "

@@ -11,7 +11,7 @@ help: ## show this list
 
 $(VENV)/.use: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[train]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[data,train]'
 	touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt

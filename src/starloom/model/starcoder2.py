@@ -86,8 +86,8 @@ TILE = 128
 def _attend_in_tiles(q_BHTD: Tensor, k_BGSD: Tensor, v_BGSD: Tensor, window: int) -> Tensor:
     """As `attend`, by plain matrix products over tiles of queries and only the keys that they can see.
 
-    With the softmax fused by `torch.compile` this takes 0.4x the time of PyTorch's CPU flash kernel, forward and backward
-    (`benchmarks/train_attention.py`); all query heads of a group share one product.
+    With the softmax fused by `torch.compile` this takes about half the time of PyTorch's CPU flash kernel in bfloat16,
+    forward and backward (`benchmarks/train_attention.py`); all query heads of a group share one product.
     """
     num_batch, _, num_queries, depth = q_BHTD.shape
     num_groups = k_BGSD.shape[1]
@@ -138,7 +138,7 @@ class Attention(nn.Module):
 
 def gelu_tanh(x: Tensor) -> Tensor:
     """GELU by its tanh approximation. Compiled training writes it as x * sigmoid(2u), the same by tanh's definition, since the
-    compiler's exponential is several times faster than its tanh on CPUs.
+    compiler's exponential is cheaper than its tanh on CPUs (`docs/log.md`).
     """
     if not torch.compiler.is_compiling():
         return F.gelu(x, approximate="tanh")

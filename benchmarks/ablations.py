@@ -1,9 +1,10 @@
 """Short trainings at equal processor time, to settle the embedded model's shape and recipe.
 
-    python benchmarks/ablations.py PLAN.json --out benchmarks/records/...-ablations.json [--seconds 480]
+    python benchmarks/ablations.py benchmarks/embedded/ablations.json --subset FOLDER --out RECORD.json [--seconds 480]
 
-PLAN.json is a list of {"name", "set": ["name=value", ...]}: settings laid over the recipe `embedded`. Each variant trains
-on one thread, two at a time; its speed is measured first and gives the number of steps that fill the budget, so that the
+The plan is a list of {"name", "set": ["name=value", ...]}: settings laid over the recipe `embedded`, where SUBSET stands for
+`--subset`, below which `data build` has put the same sources once a vocabulary (`FOLDER-8192`, ...). Each variant trains
+on one thread; its speed is measured first and gives the number of steps that fill the budget, so that the
 schedule ends with the budget. Processor seconds are counted, not wall-clock, so that other work on the machine tilts nothing.
 """
 
@@ -29,8 +30,10 @@ WARM_UP, TIMED = 3, 5
 def _train(settings: list[str], seconds: float) -> dict[str, Any]:
     from starloom.core.settings import with_overrides
     from starloom.recipes import recipe
+    from starloom.train import memory
     from starloom.train.run import Trainer
 
+    memory.keep_freed()
     config = with_overrides(recipe("embedded"), settings)
     with tempfile.TemporaryDirectory() as folder:
         clock = Trainer(config, Path(folder) / "clock")
@@ -56,8 +59,9 @@ def _train(settings: list[str], seconds: float) -> dict[str, Any]:
     }
 
 
-def _apart(variant: dict[str, Any], seconds: float) -> dict[str, Any]:
-    words = [sys.executable, __file__, "--one", json.dumps(variant["set"]), "--seconds", str(seconds)]
+def _apart(variant: dict[str, Any], seconds: float, subset: Path) -> dict[str, Any]:
+    settings = [setting.replace("SUBSET", str(subset)) for setting in variant["set"]]
+    words = [sys.executable, __file__, "--one", json.dumps(settings), "--seconds", str(seconds)]
     done = subprocess.run(words, stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     if done.returncode:
         raise SystemExit(f"the variant '{variant['name']}' failed")
@@ -79,14 +83,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("plan", type=Path, nargs="?")
     parser.add_argument("--seconds", type=float, default=480)
+    parser.add_argument("--subset", type=Path, default=Path("subset"), help="what SUBSET in the plan stands for")
+    parser.add_argument("--at-once", type=int, default=2, help="how many variants train beside each other")
     parser.add_argument("--one", help="train one variant (a JSON list of settings) in this process")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     if arguments.one:
         print(json.dumps(_train(json.loads(arguments.one), arguments.seconds)))
         return
-    with ThreadPoolExecutor(2) as pool:
-        results = list(pool.map(lambda variant: _apart(variant, arguments.seconds), json.loads(arguments.plan.read_text())))
+    plan = json.loads(arguments.plan.read_text())
+    with ThreadPoolExecutor(arguments.at_once) as pool:
+        results = list(pool.map(lambda variant: _apart(variant, arguments.seconds, arguments.subset), plan))
     _show(results, Console(width=120))
     if arguments.out:
         arguments.out.write_text(json.dumps({"seconds": arguments.seconds, "results": results}, indent=1) + "\n")

@@ -100,10 +100,12 @@ def _run_trainer(bf16: bool, compile: bool) -> list[float]:
 
 def _run_starloom(precision: str, compile: bool, kind: str, loss_chunk: int = 2048) -> list[float]:
     from starloom.model.starcoder2 import StarCoder2
+    from starloom.train import memory
     from starloom.train.config import OptimizerConfig
     from starloom.train.optimizer import Optimizer
     from starloom.train.step import Step
 
+    memory.keep_freed()
     model = StarCoder2.from_preset("debug", **SHAPE)
     optimizer = Optimizer(model, OptimizerConfig(kind=kind))  # type: ignore[arg-type]
     step = Step(model, precision=precision, compiled=compile, loss_chunk=loss_chunk, micro_batch=BATCH)  # type: ignore[arg-type]

@@ -164,13 +164,14 @@ def test_large_repositories_become_several_sequences(
     assert report.tokens["train"].sequences == report.tokens["train"].documents == 3
 
 
-def test_a_tokenizer_that_is_given_is_used_and_not_copied(sources: list[Path], tmp_path: Path) -> None:
+def test_a_tokenizer_that_is_given_is_used_and_kept_beside_the_shards(sources: list[Path], tmp_path: Path) -> None:
     Tokenizer.train([program("x")], 300).save(tmp_path / "tokenizer")
     report = build(config_of(sources, tmp_path / "out", tokenizer=tmp_path / "tokenizer"))
     assert report.tokenizer is not None
     assert report.tokenizer["trained_here"] is False
-    assert not (tmp_path / "out" / "tokenizer").exists()
-    Shards.open(tmp_path / "out" / "tokens" / "train", Tokenizer.open(tmp_path / "tokenizer"))
+    kept = Tokenizer.open(tmp_path / "out" / "tokenizer")
+    assert kept.fingerprint == Tokenizer.open(tmp_path / "tokenizer").fingerprint
+    Shards.open(tmp_path / "out" / "tokens" / "train", kept)
 
 
 def test_bytes_that_the_tokenizer_lacks_drop_the_document(tmp_path: Path) -> None:

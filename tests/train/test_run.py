@@ -157,6 +157,18 @@ def test_a_run_can_start_from_another_ones_checkpoint(config: TrainConfig, tmp_p
     assert _same(dict(trainer.model.state_dict()), load_file(start / "weights.safetensors"))
 
 
+def test_a_run_can_start_from_a_model_directory_or_a_gguf_file(config: TrainConfig, tmp_path: Path) -> None:
+    model = run(config, tmp_path / "first").model
+    opened = StarCoder2.open(model)
+    opened.save_gguf(tmp_path / "model.gguf", Contract.of(model), "f32")
+    for start in (model, tmp_path / "model.gguf"):
+        trainer = Trainer(dataclasses.replace(config, start=start), tmp_path / "second")
+        assert trainer.step == 0
+        assert _same(dict(trainer.model.state_dict()), dict(opened.state_dict()))
+    with pytest.raises(MismatchError, match="another shape than this run"):
+        Trainer(with_overrides(config, [f"start={model}", 'model={"num_hidden_layers": 3}']), tmp_path / "third")
+
+
 @pytest.mark.parametrize("name", ["weights.safetensors", "optimizer.safetensors", "state.json"])
 def test_a_damaged_checkpoint_is_named(config: TrainConfig, tmp_path: Path, name: str) -> None:
     run(dataclasses.replace(config, steps=5), tmp_path / "run")

@@ -187,8 +187,8 @@ def _write(
 ) -> Report:
     if config.vocab_size is not None:
         tokenizer = train_tokenizer(repositories, config.vocab_size, config.tokenizer_bytes, config.seed)
-        tokenizer.save(out / "tokenizer")
     if tokenizer is not None:
+        tokenizer.save(out / "tokenizer")
         drop_not_expressible(repositories, tokenizer)
     _write_documents(repositories, out / "documents")
     _write_dropped(repositories, out / "dropped.parquet")

@@ -53,6 +53,11 @@ def newest(folder: Path) -> Path | None:
     return next(reversed(_all(folder)), None)
 
 
+def is_checkpoint(path: Path) -> bool:
+    """Whether `path` is a checkpoint's folder, rather than a model directory or file."""
+    return (path / "state.json").is_file()
+
+
 def read_state(path: Path) -> State:
     """The `State` of the checkpoint at `path`. Raises `InputError`, `FormatError`."""
     try:

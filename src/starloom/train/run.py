@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from starloom.contract.contract import Contract
 from starloom.contract.shards import Shards
 from starloom.contract.tokenizer import Tokenizer
@@ -21,7 +23,7 @@ from starloom.core.files import write_text
 from starloom.core.progress import Bar, bar
 from starloom.core.settings import to_mapping
 from starloom.model.starcoder2 import StarCoder2
-from starloom.train import checkpoint, compilation
+from starloom.train import checkpoint, compilation, memory
 from starloom.train.batches import Batch, Batches
 from starloom.train.config import TrainConfig
 from starloom.train.evaluation import Evaluation, HeldOut
@@ -88,16 +90,29 @@ class Trainer:
             self._check_same(state.settings)
             self.step, self.tokens = state.step, state.tokens
         elif self.config.start is not None:
-            self._load(self.config.start)
+            self._start(self.config.start)
+
+    def _start(self, path: Path) -> None:
+        """Begin at another run's checkpoint, or at the weights alone of a model directory or GGUF file."""
+        if checkpoint.is_checkpoint(path):
+            self._load(path)
+            return
+        self._check_tokenizer(path, Contract.of(path).tokenizer.fingerprint)
+        weights = StarCoder2.open(path, torch.float32)
+        try:
+            self.model.load_state_dict(weights.state_dict(), strict=True)
+        except RuntimeError as error:
+            raise MismatchError(f"the model '{path}' has another shape than this run: {error}") from error
 
     def _load(self, path: Path) -> checkpoint.State:
         state = checkpoint.read_state(path)
-        if state.tokenizer != self.contract.tokenizer.fingerprint:
-            raise MismatchError(
-                f"the checkpoint '{path}' was trained with another tokenizer than the data in '{self.config.data}'"
-            )
+        self._check_tokenizer(path, state.tokenizer)
         checkpoint.load(path, self.model, self.optimizer)
         return state
+
+    def _check_tokenizer(self, path: Path, fingerprint: str) -> None:
+        if fingerprint != self.contract.tokenizer.fingerprint:
+            raise MismatchError(f"'{path}' was trained with another tokenizer than the data in '{self.config.data}'")
 
     def _check_same(self, before: dict[str, Any]) -> None:
         for name, value in json.loads(json.dumps(to_mapping(self.config))).items():
@@ -109,6 +124,7 @@ class Trainer:
 
     def run(self) -> Result:
         """All steps that are left, then the model directory. Ctrl-C writes a checkpoint at the end of the step and stops."""
+        memory.keep_freed()
         if self.config.compile:
             compilation.use_cache(self.out / "compiled")
         write_text(self.out / "config.json", json.dumps(to_mapping(self.config), indent=1) + "\n")

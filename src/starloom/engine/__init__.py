@@ -1,0 +1,1 @@
+"""Completions without PyTorch: weights, native kernels, a paged cache of keys and values, scheduling, sampling, speculation."""

@@ -1,0 +1,67 @@
+"""The native module's surface (native/bindings.cc). Arrays are C-contiguous numpy arrays."""
+
+from typing import final
+
+import numpy as np
+import numpy.typing as npt
+
+F32 = npt.NDArray[np.float32]
+I32 = npt.NDArray[np.int32]
+U8 = npt.NDArray[np.uint8]
+
+def available_isas() -> list[str]: ...  # "generic", "avx2", "avx512", "vnni", ascending
+def current_isa() -> str: ...
+def force_isa(name: str) -> None: ...  # ValueError when this machine lacks it
+
+@final
+class Threads:
+    def __init__(self, count: int) -> None: ...
+    count: int
+
+@final
+class Pages:
+    """`count` pages; their memory is reserved at once and used as they are written."""
+
+    def __init__(self, layers: int, kv_heads: int, head_dim: int, count: int, wide: bool = False) -> None: ...
+    count: int
+    page_bytes: int
+    def copy(self, source: int, target: int) -> None: ...
+
+@final
+class Model:
+    """`data` is the packed file's memory, kept alive; `tensors` maps names to (kind, rows, columns, offset in `data`)."""
+
+    def __init__(self, data: U8, config: dict[str, float], tensors: dict[str, tuple[str, int, int, int]]) -> None: ...
+    def step(
+        self,
+        pages: Pages,
+        ids: I32,  # [rows]
+        row_starts: I32,  # [parts + 1]
+        positions: I32,  # [parts]
+        tables: I32,  # all tables, one after the other
+        table_starts: I32,  # [parts + 1]
+        logit_rows: I32,
+        threads: Threads,
+    ) -> F32: ...  # [len(logit_rows), vocab_size]
+
+# Kernels one by one, for tests, packing and measurements. Kinds: "f32", "bf16", "q8", "q4", "q4m".
+def pack(weights: F32, kind: str, threads: Threads) -> U8: ...  # [N, K] rounded to nearest and packed
+def unpack(data: U8, kind: str, rows: int, columns: int) -> F32: ...
+def multiply(
+    data: U8, kind: str, rows: int, columns: int, x: F32, bias: F32 | None, epilogue: str, y: F32, threads: Threads
+) -> None: ...
+def layer_norm(x: F32, weight: F32, bias: F32, epsilon: float) -> F32: ...
+def attend(
+    pages: Pages,
+    layer: int,
+    qkv: F32,
+    parts: I32,
+    tables: I32,
+    table_starts: I32,
+    heads: int,
+    window: int,
+    theta: float,
+    threads: Threads,
+) -> F32: ...
+def read_bandwidth(data: U8, threads: Threads) -> float: ...  # bytes a second over `data`
+def int8_peak(threads: Threads) -> float: ...  # operations a second of the widest 8-bit multiply-add of `current_isa`

@@ -219,3 +219,10 @@ def test_a_full_disk_leaves_the_older_file(
         told.save_gguf(written, contract)
     assert written.read_bytes() == before
     assert [file.name for file in written.parent.iterdir()] == ["model.gguf"]
+
+
+def test_tensors_that_share_bytes_are_refused(written: Path, tmp_path: Path) -> None:
+    data = written.read_bytes()
+    place = data.index(b"blk.1.ffn_norm.bias") + len(b"blk.1.ffn_norm.bias") + 4 + 8 + 4
+    (tmp_path / "shared.gguf").write_bytes(data[:place] + bytes(8) + data[place + 8 :])
+    refuses(tmp_path / "shared.gguf", "tensor 'blk.1.ffn_norm.bias' begins at byte", "ends at")

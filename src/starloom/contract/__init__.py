@@ -1,7 +1,7 @@
-"""The hinge of the house: tokenizer, special tokens, prompt layouts, token shards and the model's `contract.json`.
+"""The hinge of the house: tokenizer, special tokens, prompt layouts, token shards, the model's `contract.json` and its files.
 
-The format that a model is trained on and the format that it is prompted with are one piece of code and one file.
-Knows nothing of where text comes from or what a model is.
+The format that a model is trained on and the format that it is prompted with are one piece of code and one file; so are the
+configuration and the tensors' places in model files. Knows nothing of where text comes from or how a model computes.
 """
 
 from starloom.contract.contract import Contract, Prompt, SourceFile

@@ -1,7 +1,7 @@
 """Models as Hugging Face directories: config.json, generation_config.json and safetensors, whole or in shards.
 
 `transformers` loads what this writes, and this opens what `transformers` writes. Weights come from safetensors alone:
-pickles run code when they are read, so they never are. Names, shapes and dtypes are checked before any weight is used.
+pickles run code when they are read, so they never are; `contract.weights_directory` checks all before any weight is used.
 Knows nothing of the architecture: configuration and tensors go in and out, and a contract saves itself beside them.
 """
 
@@ -19,22 +19,21 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from starloom.contract import Contract
+from starloom.contract.model_tensors import EMBEDDING, HEAD
+from starloom.contract.weights_directory import CONFIG, INDEX, SINGLE, WeightsDirectory
 from starloom.core.errors import FormatError, InputError, MismatchError, SettingsError
 from starloom.core.files import new_folder
 from starloom.model.config import StarCoder2Config
-from starloom.model.tensors import DTYPES, check_shapes, widest
+from starloom.model.tensors import DTYPES, widest
 
 SHARD_BYTES = 5 * 10**9
 """Weights above this many bytes are split over several files, as `transformers` does."""
 
-_CONFIG, _SINGLE, _INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 _GENERATION = "generation_config.json"
 _OURS = re.compile(
     r"(config|generation_config|contract|tokenizer|tokenizer_config|special_tokens_map|vocab)\.json|merges\.txt"
     r"|model(-\d{5}-of-\d{5})?\.safetensors|model\.safetensors\.index\.json"
 )
-_STORED = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
-_HEAD, _EMBEDDING = "lm_head.weight", "model.embed_tokens.weight"
 
 
 class ModelDirectory:
@@ -44,15 +43,8 @@ class ModelDirectory:
     """
 
     def __init__(self, path: Path) -> None:
-        if not path.is_dir():
-            raise InputError(f"there is no model directory or .gguf file at '{path}'")
-        if not (path / _CONFIG).is_file():
-            raise InputError(f"'{path}' is not a model directory: it has no {_CONFIG}")
-        self.path = path
-        try:
-            self.config = StarCoder2Config.from_json_dict(_read_json(path / _CONFIG))
-        except SettingsError as error:
-            raise SettingsError(f"{path / _CONFIG}: {error}") from error
+        self._directory = WeightsDirectory(path)
+        self.path, self.config = path, self._directory.config
 
     def tensors(self, shapes: Mapping[str, tuple[int, ...]], dtype: torch.dtype | None) -> dict[str, Tensor]:
         """All weights of the given names and shapes, in `dtype` (None: as stored, the widest when they differ).
@@ -60,92 +52,22 @@ class ModelDirectory:
         Weights that need no conversion stay mapped to the file, so that opening costs no second copy in memory.
         Raises `FormatError` that names the file and tensor at fault.
         """
-        places = self._places()
-        files = list(dict.fromkeys(places.values()))
-        found: dict[str, tuple[int, ...]] = {}
-        for file in files:
-            found |= self._shapes_in(file, places)
-        tied_copy = self.config.tie_word_embeddings and _HEAD in found
-        wanted = {**shapes, _HEAD: shapes[_EMBEDDING]} if tied_copy else shapes
-        check_shapes(found, wanted, self.path)
-        tensors = {name: tensor for file in files for name, tensor in _read_file(self.path / file, dtype)}
-        if tied_copy and not torch.equal(tensors.pop(_HEAD), tensors[_EMBEDDING]):
-            raise FormatError(
-                f"{self.path}: '{_HEAD}' differs from '{_EMBEDDING}', but the configuration ties them: "
-                "set tie_word_embeddings to false, or remove the tensor"
-            )
+        files = {tensor.file: None for tensor in self._directory.tensors(shapes).values()}
+        tensors = {name: tensor for file in files for name, tensor in _read_file(file, dtype)}
+        if self.config.tie_word_embeddings and HEAD in tensors and not torch.equal(tensors.pop(HEAD), tensors[EMBEDDING]):
+            raise self._directory.wrong_head()
         stored = dtype or widest(tensors)
         return {name: tensor.to(stored) for name, tensor in tensors.items()}
 
-    def _places(self) -> dict[str, str]:
-        """Every tensor's name and the file it is in."""
-        single, index = self.path / _SINGLE, self.path / _INDEX
-        if single.exists() and index.exists():
-            raise FormatError(f"{self.path}: has both {_SINGLE} and {_INDEX}: remove the one that is out of date")
-        if single.exists():
-            with _opened(single) as file:
-                return dict.fromkeys(file.keys(), _SINGLE)
-        if index.exists():
-            return _read_index(index)
-        if pickles := sorted(file.name for pattern in ("*.bin", "*.pt", "*.pth") for file in self.path.glob(pattern)):
-            raise FormatError(
-                f"{self.path}: has only pickled weights ({pickles[0]}), which may run code and are never read: use safetensors"
-            )
-        raise FormatError(f"{self.path}: has no weights: neither {_SINGLE} nor {_INDEX}")
-
-    def _shapes_in(self, file: str, places: Mapping[str, str]) -> dict[str, tuple[int, ...]]:
-        """The shapes in one file, whose tensors must be those that `places` puts there."""
-        path = self.path / file
-        expected = {name for name, place in places.items() if place == file}
-        with _opened(path) as opened:
-            names = set(opened.keys())
-            if strays := sorted(names - expected):
-                known = f"is also in {places[strays[0]]}" if strays[0] in places else f"is not in {_INDEX}"
-                raise FormatError(f"{path}: tensor '{strays[0]}' {known}")
-            if absent := sorted(expected - names):
-                raise FormatError(f"{path}: missing tensor '{absent[0]}', which {_INDEX} puts there")
-            slices = {name: opened.get_slice(name) for name in opened.keys()}  # noqa: SIM118
-            for name, part in slices.items():
-                if part.get_dtype() not in _STORED:
-                    raise FormatError(f"{path}: tensor '{name}' is stored as {part.get_dtype()}; known are F32, F16, BF16")
-            return {name: tuple(part.get_shape()) for name, part in slices.items()}
-
-
-def _opened(path: Path) -> Any:
-    """A safetensors file whose header is sound and whose length is right."""
-    if not path.is_file():
-        raise FormatError(f"'{path}' is missing")
-    try:
-        return safe_open(path, framework="pt")
-    except (SafetensorError, ValueError, OSError) as error:
-        raise FormatError(f"{path}: damaged or truncated safetensors file ({error})") from error
-
 
 def _read_file(path: Path, dtype: torch.dtype | None) -> Iterator[tuple[str, Tensor]]:
-    with _opened(path) as file:
-        for name in file.keys():  # noqa: SIM118
-            tensor: Tensor = file.get_tensor(name)
-            yield name, tensor if dtype is None else tensor.to(dtype)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
     try:
-        values = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise FormatError(f"{path}: not JSON ({error})") from error
-    if not isinstance(values, dict):
-        raise FormatError(f"{path}: not a JSON object")
-    return values
-
-
-def _read_index(path: Path) -> dict[str, str]:
-    places = _read_json(path).get("weight_map")
-    if not isinstance(places, dict) or not places or not all(isinstance(file, str) for file in places.values()):
-        raise FormatError(f"{path}: has no table 'weight_map' of tensor names and file names")
-    for file in places.values():
-        if Path(file).name != file or not file.endswith(".safetensors") or "\\" in file or "\0" in file:
-            raise FormatError(f"{path}: points to {file!r}; only .safetensors files beside it are read")
-    return places
+        with safe_open(path, framework="pt") as file:
+            for name in file.keys():  # noqa: SIM118
+                tensor: Tensor = file.get_tensor(name)
+                yield name, tensor if dtype is None else tensor.to(dtype)
+    except SafetensorError as error:
+        raise FormatError(f"{path}: damaged or truncated safetensors file ({error})") from error
 
 
 def save_model(
@@ -173,7 +95,7 @@ def save_model(
     stored = dtype or widest(tensors)
     name = next(name for name, candidate in DTYPES.items() if candidate == stored)
     with new_folder(path, replace=replace) as folder:
-        _write_json(folder / _CONFIG, config.to_json_dict() | {"dtype": name, "torch_dtype": name})
+        _write_json(folder / CONFIG, config.to_json_dict() | {"dtype": name, "torch_dtype": name})
         _write_json(folder / _GENERATION, _generation(config, contract))
         _write_shards(folder, tensors, stored, shard_bytes)
         if contract is not None:
@@ -201,12 +123,12 @@ def _write_shards(folder: Path, tensors: Mapping[str, Tensor], dtype: torch.dtyp
     shards = _plan(tensors, dtype, shard_bytes)
     places: dict[str, str] = {}
     for number, names in enumerate(shards, start=1):
-        file = _SINGLE if len(shards) == 1 else f"model-{number:05}-of-{len(shards):05}.safetensors"
+        file = SINGLE if len(shards) == 1 else f"model-{number:05}-of-{len(shards):05}.safetensors"
         places |= dict.fromkeys(names, file)
         _write_safetensors(folder / file, {name: tensors[name].detach().to("cpu", dtype).contiguous() for name in names})
     if len(shards) > 1:
         total = sum(tensor.numel() for tensor in tensors.values()) * dtype.itemsize
-        _write_json(folder / _INDEX, {"metadata": {"total_size": total}, "weight_map": places})
+        _write_json(folder / INDEX, {"metadata": {"total_size": total}, "weight_map": places})
 
 
 def _plan(tensors: Mapping[str, Tensor], dtype: torch.dtype, shard_bytes: int) -> list[list[str]]:

@@ -1,18 +1,18 @@
 """Put a trained model into the package, with its model card and data card.
 
     python benchmarks/embedded_pack.py model --run RUN
-    python benchmarks/embedded_pack.py cards --data DATA --runs RUN... --evaluation CARD.md
+    python benchmarks/embedded_pack.py cards --data DATA --runs RUN... --evaluation CARD.md [--anew]
 
-`model` writes one 8-bit GGUF file to `src/starloom/embedded/`. `cards` writes `MODEL_CARD.md`, `DATA_CARD.md` and `loss.png`
-beside it, from the data's report, the runs' metrics (each run but the first begins at a checkpoint of the one before it) and
-the tables that `embedded_model.py --card` wrote.
+`model` writes one 8-bit GGUF file to `src/starloom/embedded/`. `cards` writes `MODEL_CARD.md`, `DATA_CARD.md`, `loss.png` and
+`training.json` beside it: from the data's report, the new runs' metrics (each run begins where the one before it ended, the
+first one at the model that was in the package), the older runs in `training.json`, and the tables that
+`embedded_model.py --card` wrote.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,6 +29,8 @@ from starloom.model import StarCoder2
 
 EMBEDDED = Path(__file__).parents[1] / "src" / "starloom" / "embedded"
 NAME = "starloom-python-6m.gguf"
+HISTORY = EMBEDDED / "training.json"
+SETTLING = 4_000_000  # tokens after a (re)start that the fitted law leaves out
 
 
 class Point(NamedTuple):
@@ -36,6 +38,16 @@ class Point(NamedTuple):
 
     tokens: int
     values: dict[str, float]
+
+
+class Run(NamedTuple):
+    """One run of the chain: its settings, how many tokens lay before it, how long it took, and what it measured."""
+
+    settings: dict[str, Any]
+    begin: int
+    tokens: int
+    hours: float
+    points: list[Point]
 
 
 class Law(NamedTuple):
@@ -55,26 +67,46 @@ def pack(run: Path) -> None:
     StarCoder2.open(model).save_gguf(EMBEDDED / NAME, Contract.of(model))
 
 
-def points(runs: list[Path]) -> tuple[list[Point], float]:
-    """Every record of a chain of runs, and the hours that its steps took."""
-    found: list[Point] = []
-    seconds = 0.0
-    for run in runs:
-        settings = json.loads((run / "config.json").read_text())
-        begin = _tokens_at(Path(settings["start"])) if settings["start"] else 0
-        found = [point for point in found if point.tokens <= begin]
-        for line in map(json.loads, (run / "metrics.jsonl").read_text().splitlines()):
-            found.append(Point(begin + line.pop("tokens"), line))
-    for before, point in pairwise(found):
+def read_history() -> list[Run]:
+    """The runs behind the model in the package."""
+    rows = json.loads(HISTORY.read_text())["runs"]
+    return [Run(**row | {"points": [Point(tokens, values) for tokens, values in row["points"]]}) for row in rows]
+
+
+def extended(history: list[Run], folders: list[Path]) -> list[Run]:
+    """The history with new runs behind it, each begun where the one before ended or at one of its checkpoints."""
+    for folder in folders:
+        settings = json.loads((folder / "config.json").read_text())
+        start = settings["start"] and Path(settings["start"])
+        before = history[-1].begin if history else 0
+        begin = before + _tokens_of(start) if start and start.is_dir() else before + (history[-1].tokens if history else 0)
+        settings |= {"data": "DATA", "start": start and ("CHECKPOINT" if start.is_dir() else "the model before")}
+        history = [*history, _measured(folder, settings, begin)]
+    return history
+
+
+def _measured(folder: Path, settings: dict[str, Any], begin: int) -> Run:
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    found = [Point(begin + line.pop("tokens"), line) for line in lines]
+    seconds, done = 0.0, begin
+    for point in found:
         if "tokens_per_s" in point.values:
-            seconds += (point.tokens - before.tokens) / point.values["tokens_per_s"]
-    return found, seconds / 3600
+            seconds += (point.tokens - done) / point.values["tokens_per_s"]
+            done = point.tokens
+    return Run(settings, begin, found[-1].tokens - begin, seconds / 3600, [_kept(point) for point in found if _telling(point)])
 
 
-def _tokens_at(checkpoint: Path) -> int:
-    state = json.loads((checkpoint / "state.json").read_text())
-    start = state["settings"]["start"]
-    return int(state["tokens"]) + (_tokens_at(Path(start)) if start else 0)
+def _telling(point: Point) -> bool:
+    """Held-out measurements, and the loss every hundred steps: enough for the plot."""
+    return "held_out_plain" in point.values or int(point.values["step"]) % 100 == 0
+
+
+def _kept(point: Point) -> Point:
+    return Point(point.tokens, {name: round(value, 4) for name, value in point.values.items() if name[:4] in ("held", "loss")})
+
+
+def _tokens_of(checkpoint: Path) -> int:
+    return int(json.loads((checkpoint / "state.json").read_text())["tokens"])
 
 
 def fitted(found: list[Point], name: str) -> Law | None:
@@ -112,13 +144,15 @@ def plot(found: list[Point], law: Law | None, path: Path) -> None:
         figure.savefig(partial, format="png", dpi=100)
 
 
-def model_card(runs: list[Path], evaluation: str) -> str:
-    found, hours = points(runs)
-    law = fitted(points(runs[:1])[0], "held_out_plain")
+def model_card(history: list[Run], evaluation: str) -> str:
+    found = [point for run in history for point in run.points]
+    flat = max(history, key=lambda run: run.tokens)
+    law = fitted([point for point in flat.points if point.tokens > flat.begin + SETTLING], "held_out_plain")
     plot(found, law, EMBEDDED / "loss.png")
     last = next(point for point in reversed(found) if "held_out_plain" in point.values)
+    hours = sum(run.hours for run in history)
     return "\n".join(
-        [INTRODUCTION, _facts(last, hours), ON_MIDDLES, _outlook(law, last.tokens), evaluation, AGAIN, *_settings(runs)]
+        [INTRODUCTION, _facts(last, hours), ON_MIDDLES, _outlook(law, last.tokens), evaluation, AGAIN, *_settings(history)]
     )
 
 
@@ -141,7 +175,7 @@ mkdir wheels && cp benchmarks/embedded/fetch.lock wheels/
 starloom data fetch benchmarks/embedded/packages.txt --out wheels
 starloom data build wheels/*.whl --languages Python --vocab-size 8192 --keep-going \\
     --validation-list benchmarks/embedded/held-out.txt --out DATA
-starloom train embedded --set data=DATA --out FLAT
+starloom train embedded --set data=DATA --out FLAT                             # set start= to go on from a model
 starloom train embedded-decay --set data=DATA --set start=FLAT/checkpoints/step-N --set steps=M --out RUN
 python benchmarks/embedded_pack.py model --run RUN
 ```
@@ -175,10 +209,8 @@ def _outlook(law: Law | None, tokens: int) -> str:
     )
 
 
-def _settings(runs: list[Path]) -> list[str]:
-    known = [json.loads((run / "config.json").read_text()) for run in runs]
-    plain = [values | {"data": "DATA", "start": values["start"] and "CHECKPOINT"} for values in known]
-    return [f"```json\n{json.dumps(values)}\n```\n" for values in plain]
+def _settings(history: list[Run]) -> list[str]:
+    return [f"{run.tokens:,} tokens, {run.hours:.1f} hours:\n\n```json\n{json.dumps(run.settings)}\n```\n" for run in history]
 
 
 def data_card(report: dict[str, Any]) -> str:
@@ -225,13 +257,16 @@ def main() -> None:
     cards = commands.add_parser("cards")
     cards.add_argument("--data", type=Path, required=True)
     cards.add_argument("--runs", type=Path, nargs="+", required=True)
+    cards.add_argument("--anew", action="store_true", help="the first run began with random weights, not with the model before")
     cards.add_argument("--evaluation", type=Path, required=True)
     arguments = parser.parse_args()
     if arguments.command == "model":
         pack(arguments.run)
         return
     write_text(EMBEDDED / "DATA_CARD.md", data_card(json.loads((arguments.data / "report.json").read_text())))
-    write_text(EMBEDDED / "MODEL_CARD.md", model_card(arguments.runs, arguments.evaluation.read_text()))
+    history = extended([] if arguments.anew else read_history(), arguments.runs)
+    write_text(HISTORY, json.dumps({"runs": [run._asdict() for run in history]}) + "\n")
+    write_text(EMBEDDED / "MODEL_CARD.md", model_card(history, arguments.evaluation.read_text()))
 
 
 if __name__ == "__main__":

@@ -43,10 +43,10 @@ def embedded() -> TrainConfig:
         loss_chunk=1024,
         fill_in=FillInConfig(
             repository_rate=1.0,
-            file_rate=0.7,
+            file_rate=0.9,
             spm_share=0.5,
-            cuts={"characters": 0.15, "line_end": 0.4, "line": 0.2, "lines": 0.1, "span": 0.15},
-            shortest_piece=96,
+            cuts={"characters": 0.1, "line_end": 0.45, "line": 0.2, "lines": 0.15, "span": 0.1},
+            shortest_piece=24,
         ),
         optimizer=OptimizerConfig(kind="muon"),
         schedule=ScheduleConfig(kind="wsd", warmup_steps=50, decay_share=0.3),

@@ -16,6 +16,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -65,34 +66,30 @@ def read_archive(path: Path, limits: Limits) -> Iterator[RawFile]:
     Raises `InputError` for an archive that is damaged, encrypted, too large when unpacked, or that names places outside itself.
     """
     reader = _read_zip if path.name.lower().endswith(ZIP_ENDINGS) else _read_tar
-    try:
+    with _naming_damage(path):
         yield from reader(path, limits)
+
+
+@contextmanager
+def _naming_damage(path: Path) -> Iterator[None]:
+    """Damage that a library meets becomes an `InputError` that names the archive."""
+    try:
+        yield
     except InputError:
         raise
-    except _DAMAGE as error:
-        raise _damaged(path, error) from error
-    except OSError as error:
-        if error.errno in _SEEK_ERRORS:
-            raise _damaged(path, error) from error
-        raise
-
-
-def _damaged(path: Path, error: Exception) -> InputError:
-    return InputError(f"'{path}' is damaged or not the archive that its name says: {str(error) or type(error).__name__}")
+    except (*_DAMAGE, OSError) as error:
+        if isinstance(error, OSError) and not isinstance(error, _DAMAGE) and error.errno not in _SEEK_ERRORS:
+            raise
+        message = f"'{path}' is damaged or not the archive that its name says: {str(error) or type(error).__name__}"
+        raise InputError(message) from error
 
 
 def _guarded(path: Path, read: Callable[[], bytes]) -> Callable[[], bytes]:
-    """`read` with damage reported as an `InputError` that names the archive."""
+    """`read` with damage named as well: a member is read long after its archive was opened."""
 
     def guarded() -> bytes:
-        try:
+        with _naming_damage(path):
             return read()
-        except _DAMAGE as error:
-            raise _damaged(path, error) from error
-        except OSError as error:
-            if error.errno in _SEEK_ERRORS:
-                raise _damaged(path, error) from error
-            raise
 
     return guarded
 

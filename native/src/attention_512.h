@@ -1,0 +1,121 @@
+// What attention's AVX-512 kernels share, with and without BF16: the softmax, and one product in which every column of a page
+// stays in its lane. Included by one file an instruction set, hence the nameless namespace.
+#pragma once
+
+#include <immintrin.h>
+
+#include "attention_kernels.h"
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // GCC 12 takes its own intrinsics' undefined lanes for a mistake
+#endif
+
+namespace starloom {
+namespace {
+
+constexpr int kPageColumns = 32;  // also the columns of one tile of a product
+
+// 2^x to float32's precision for x <= 0; 0 below -150.
+inline __m512 exp2_512(__m512 x) {
+  x = _mm512_max_ps(x, _mm512_set1_ps(-200.0f));
+  const __m512 whole = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  const __m512 f = _mm512_sub_ps(x, whole);
+  __m512 y = _mm512_set1_ps(1.54035304e-4f);  // the series of 2^f, |f| <= 1/2
+  y = _mm512_fmadd_ps(y, f, _mm512_set1_ps(1.33335581e-3f));
+  y = _mm512_fmadd_ps(y, f, _mm512_set1_ps(9.61812911e-3f));
+  y = _mm512_fmadd_ps(y, f, _mm512_set1_ps(5.55041087e-2f));
+  y = _mm512_fmadd_ps(y, f, _mm512_set1_ps(2.40226507e-1f));
+  y = _mm512_fmadd_ps(y, f, _mm512_set1_ps(6.93147181e-1f));
+  y = _mm512_fmadd_ps(y, f, _mm512_set1_ps(1.0f));
+  return _mm512_scalef_ps(y, whole);
+}
+
+template <class Element>
+float soften(const float* s, int n, int begin, int end, float* maximum, float* sum, void* p) {
+  const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  const __m512i seen = _mm512_set1_epi32(end - begin);
+  const __m512 nothing = _mm512_set1_ps(-__builtin_inff());
+  __m512 columns[kBlockColumns / 16], highest = _mm512_set1_ps(*maximum);
+  for (int i = 0; i < n / 16; ++i) {
+    const __mmask16 inside = _mm512_cmplt_epu32_mask(_mm512_add_epi32(lanes, _mm512_set1_epi32(16 * i - begin)), seen);
+    columns[i] = _mm512_mask_loadu_ps(nothing, inside, s + 16 * i);
+    highest = _mm512_max_ps(columns[i], highest);
+  }
+  const float new_maximum = _mm512_reduce_max_ps(highest);
+  highest = _mm512_set1_ps(new_maximum);
+  __m512 total = _mm512_setzero_ps();
+  for (int i = 0; i < n / 16; i += 2) {
+    const __m512 a = exp2_512(_mm512_sub_ps(columns[i], highest)), b = exp2_512(_mm512_sub_ps(columns[i + 1], highest));
+    total = _mm512_add_ps(total, _mm512_add_ps(a, b));
+    Element::put(p, i / 2, a, b);
+  }
+  const float rescale = _mm512_cvtss_f32(exp2_512(_mm512_set1_ps(*maximum - new_maximum)));
+  *maximum = new_maximum;
+  *sum = *sum * rescale + _mm512_reduce_add_ps(total);
+  return rescale;
+}
+
+// c [R, 32 columns] = c * rescale + a [R, pairs] x b, where pair j of b lies in page j / page_pairs at multiples of `step` bytes.
+template <class Element, int R>
+inline void tile(const uint8_t* a, size_t a_stride, int pairs, const uint8_t* const* pages, const uint8_t* const* ahead,
+                 int page_pairs, size_t step, const float* rescale, float* c, size_t c_stride) {
+  __m512 sums[R][2];
+#pragma GCC unroll 12
+  for (int r = 0; r < R; ++r) {
+    const __m512 factor = rescale ? _mm512_set1_ps(rescale[r]) : _mm512_setzero_ps();
+    sums[r][0] = rescale ? _mm512_mul_ps(factor, _mm512_loadu_ps(c + r * c_stride)) : factor;
+    sums[r][1] = rescale ? _mm512_mul_ps(factor, _mm512_loadu_ps(c + r * c_stride + 16)) : factor;
+  }
+  for (; pairs > 0; pairs -= page_pairs, ++pages, ++ahead) {
+    const uint8_t *b = *pages, *soon = *ahead ? *ahead : *pages;
+    for (int j = 0; j < (pairs < page_pairs ? pairs : page_pairs); ++j, b += step, soon += step, a += Element::pair_bytes) {
+      const typename Element::Columns left = Element::columns(b), right = Element::columns(b + 64);
+      _mm_prefetch(reinterpret_cast<const char*>(soon), _MM_HINT_T0);
+      _mm_prefetch(reinterpret_cast<const char*>(soon) + 64, _MM_HINT_T0);
+#pragma GCC unroll 12
+      for (int r = 0; r < R; ++r) Element::add(sums[r][0], sums[r][1], left, right, a + r * a_stride);
+    }
+  }
+#pragma GCC unroll 12
+  for (int r = 0; r < R; ++r) {
+    _mm512_storeu_ps(c + r * c_stride, sums[r][0]);
+    _mm512_storeu_ps(c + r * c_stride + 16, sums[r][1]);
+  }
+}
+
+template <class Element>
+void product(const uint8_t* a, size_t a_stride, int rows, int pairs, const uint8_t* const* pages, const uint8_t* const* ahead,
+             int page_pairs, size_t step, const float* rescale, float* c, size_t c_stride) {
+  const auto next = [&](int done) {
+    a += done * a_stride, c += done * c_stride, rows -= done;
+    if (rescale) rescale += done;
+  };
+  const auto run = [&](auto kernel) { kernel(a, a_stride, pairs, pages, ahead, page_pairs, step, rescale, c, c_stride); };
+  for (; rows >= 12; next(12)) run(tile<Element, 12>);
+  if (rows >= 9) run(tile<Element, 9>), next(9);
+  if (rows >= 6) run(tile<Element, 6>), next(6);
+  if (rows >= 4) run(tile<Element, 4>), next(4);
+  if (rows >= 2) run(tile<Element, 2>), next(2);
+  if (rows >= 1) run(tile<Element, 1>);
+}
+
+template <class Element>
+void scores(const void* q, int rows, int dim, const uint8_t* keys, const uint8_t* ahead, float* s) {
+  product<Element>(static_cast<const uint8_t*>(q), size_t(dim / 2) * Element::pair_bytes, rows, dim / 2, &keys, &ahead, dim / 2,
+                   4 * kPageColumns, nullptr, s, kBlockColumns);
+}
+
+template <class Element>
+void values(const void* p, int rows, int n, int dim, const uint8_t* const* pages, const uint8_t* const* ahead,
+            const float* rescale, float* out) {
+  const uint8_t *from[kBlockPages], *soon[kBlockPages];
+  const int count = (n + kPageColumns - 1) / kPageColumns;
+  for (int d = 0; d < dim; d += kPageColumns) {
+    for (int i = 0; i < count; ++i) from[i] = pages[i] + 4 * d, soon[i] = ahead[i] ? ahead[i] + 4 * d : nullptr;
+    product<Element>(static_cast<const uint8_t*>(p), kBlockColumns / 2 * Element::pair_bytes, rows, (n + 1) / 2, from, soon,
+                     kPageColumns / 2, size_t(4) * dim, rescale, out + d, dim);
+  }
+}
+
+}  // namespace
+}  // namespace starloom

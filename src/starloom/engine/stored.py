@@ -1,0 +1,133 @@
+"""Weights as model files store them, and their values: exactly as whole numbers where the engine has such a kind, else as floats.
+
+Knows the number formats of safetensors and of GGUF; knows nothing of files.
+"""
+
+from __future__ import annotations
+
+import mmap
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import gguf
+import numpy as np
+from gguf import GGMLQuantizationType
+
+from starloom.core.errors import FormatError
+from starloom.engine.layouts import F16, F32, GROUP, U8, Groups, Kind, from_bf16_bits
+
+Floats = TypeVar("Floats", bound=np.ndarray[Any, Any])
+
+KIND_OF: Final[dict[str, Kind]] = {
+    **{"F32": "f32", "F16": "bf16", "BF16": "bf16", "Q8_0": "q8", "Q4_0": "q4"},
+    **{"Q4_1": "q4m", "Q4_K": "q4m", "Q5_K": "q8", "Q6_K": "q8"},
+}
+"""The kind in which the engine holds each stored format. Q8_0, Q4_0 and Q4_1 keep every bit; F16 loses 3 of its 11."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A tensor of a model file: its format (a key of `KIND_OF`), its shape [N, K] or [N], and its bytes.
+
+    `data` is [N, bytes of a row], or [bytes] for a vector.
+    """
+
+    name: str
+    format: str
+    shape: tuple[int, ...]
+    data: U8
+
+    def rows(self, start: int, stop: int) -> Stored:
+        """The rows from `start` to before `stop` of a matrix; a view."""
+        data = self.data[start:stop]
+        return Stored(self.name, self.format, (len(data), *self.shape[1:]), data)
+
+    def forget(self) -> None:
+        """Give back the memory of the mapped pages, which would be read again from the file."""
+        base: Any = self.data
+        while isinstance(base, np.ndarray):
+            base = base.base
+        area = base.obj if isinstance(base, memoryview) else base
+        if isinstance(area, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            area.madvise(mmap.MADV_DONTNEED)
+
+    def floats(self) -> F32:
+        """The values, in float32. Raises `FormatError` when some are not finite."""
+        raw = np.ascontiguousarray(self.data)
+        with np.errstate(all="ignore"):  # damaged scales may be anything
+            if self.format == "F32":
+                values = raw.view("<f4").astype(np.float32)
+            elif self.format == "F16":
+                values = raw.view("<f2").astype(np.float32)
+            elif self.format == "BF16":
+                values = from_bf16_bits(raw.view("<u2"))
+            else:
+                values = np.asarray(gguf.dequantize(raw, GGMLQuantizationType[self.format]), np.float32)
+        return self._finite(values).reshape(self.shape)
+
+    def groups(self) -> Groups | None:
+        """The whole numbers with their scales, where the engine holds them as they are. Raises `FormatError` as `floats`."""
+        reader = {"Q8_0": _q8_0, "Q4_0": _q4_0, "Q4_1": _q4_1, "Q4_K": _q4_k}.get(self.format)
+        if reader is None:
+            return None
+        groups = reader(self.data)
+        self._finite(groups.scale)
+        if groups.minimum is not None:
+            self._finite(groups.minimum)
+        return groups
+
+    def _finite(self, values: Floats) -> Floats:
+        if not np.isfinite(values).all():
+            raise FormatError(f"tensor '{self.name}' holds numbers that are not finite: the file is damaged")
+        return values
+
+
+def _blocks(data: U8, size: int) -> U8:
+    """[N, row bytes] -> [N, blocks, `size`]."""
+    return np.ascontiguousarray(data).reshape(len(data), -1, size)
+
+
+def _halves(blocks: U8, start: int) -> F16:
+    """The float16 at byte `start` of each block."""
+    return np.ascontiguousarray(blocks[..., start : start + 2]).view("<f2")[..., 0]
+
+
+def _nibbles(data: U8) -> U8:
+    """[N, groups, 16] -> [N, K]: the low halves of a group's bytes, then the high ones."""
+    return np.concatenate((data & 15, data >> 4), axis=-1).reshape(len(data), -1)
+
+
+def _q8_0(data: U8) -> Groups:
+    blocks = _blocks(data, 34)
+    return Groups("q8", np.ascontiguousarray(blocks[..., 2:]).view(np.int8).reshape(len(data), -1), _halves(blocks, 0))
+
+
+def _q4_0(data: U8) -> Groups:
+    blocks = _blocks(data, 18)
+    return Groups("q4", _nibbles(blocks[..., 2:]), _halves(blocks, 0))
+
+
+def _q4_1(data: U8) -> Groups:
+    blocks = _blocks(data, 20)
+    return Groups("q4m", _nibbles(blocks[..., 4:]), _halves(blocks, 0), _halves(blocks, 2))
+
+
+def _q4_k(data: U8) -> Groups:
+    """Super-blocks of 256: two halves, 8 scales and 8 minima of 6 bits, then nibbles, 64 inputs in each 32 bytes.
+
+    The products of half and 6 bits are rounded to halves: the only bits that this format loses here.
+    """
+    blocks = _blocks(data, 144)
+    packed = blocks[..., 4:16]
+    first, second, upper = packed[..., :4], packed[..., 4:8], packed[..., 8:]
+    scales = np.concatenate((first & 63, upper & 15 | first >> 2 & 48), axis=-1)
+    minima = np.concatenate((second & 63, upper >> 4 | second >> 2 & 48), axis=-1)
+    nibbles = blocks[..., 16:].reshape(len(data), -1, 4, GROUP)
+    numbers = np.stack((nibbles & 15, nibbles >> 4), axis=-2)
+
+    def products(start: int, factors: U8, sign: float) -> F16:
+        with np.errstate(all="ignore"):
+            wide = _halves(blocks, start).astype(np.float32)[..., None] * factors * np.float32(sign)
+            return wide.astype(np.float16).reshape(len(data), -1)
+
+    return Groups("q4m", numbers.reshape(len(data), -1), products(0, scales, 1), products(2, minima, -1))

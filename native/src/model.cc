@@ -90,11 +90,11 @@ class Step {
     std::vector<Part> result;
     auto part = parts.begin();
     for (int i = 0; i < num_logits; ++i) {
-      const int row = logit_rows[i];
+      const int row = logit_rows[i], before = int(part - parts.begin());
       while (row >= part->first_row + part->count) ++part;
-      Part* last = result.empty() ? nullptr : &result.back();
-      if (last && last->table == part->table && last->first_row + last->count == row)
-        ++last->count;
+      const bool next = i > 0 && part - parts.begin() == before && row == logit_rows[i - 1] + 1;
+      if (next)
+        ++result.back().count;
       else
         result.push_back({row, 1, part->position + (row - part->first_row), part->table});
     }

@@ -74,25 +74,20 @@ void rotate_and_keep(const Pages& pages, int layer, float* qkv, int heads, const
                      Threads& threads) {
   const int half = pages.head_dim / 2;
   const size_t stride = size_t(heads + 2 * pages.kv_heads) * pages.head_dim;
-  const auto page_of = [&](const Part& part, int page) {
-    const int begin = std::max(part.position, page * kPage), end = std::min(part.position + part.count, (page + 1) * kPage);
+  const auto pages_of = [](const Part& p) { return (p.position + p.count - 1) / kPage - p.position / kPage + 1; };
+  size_t chunks = 0;
+  for (const Part& part : parts) chunks += pages_of(part);
+  threads.run(chunks, [&](size_t chunk, int) {
+    const Part* part = parts.data();
+    for (; int(chunk) >= pages_of(*part); ++part) chunk -= pages_of(*part);
+    const int page = part->position / kPage + int(chunk);
+    const int begin = std::max(part->position, page * kPage), end = std::min(part->position + part->count, (page + 1) * kPage);
     for (int position = begin; position < end; ++position) {
-      const size_t row = size_t(part.first_row) + (position - part.position);
+      const size_t row = size_t(part->first_row) + (position - part->position);
       rotate_and_keep_row(pages, layer, qkv + row * stride, heads, &rope.cosines[row * half], &rope.sines[row * half],
-                          part.table[page], position % kPage);
+                          part->table[page], position % kPage);
     }
-  };
-  for (size_t i = 0; i < parts.size();) {
-    const Part& part = parts[i];
-    const int first = part.position / kPage, last = (part.position + part.count - 1) / kPage;
-    if (last > first) {
-      threads.run(size_t(last - first) + 1, [&](size_t page, int) { page_of(part, first + int(page)); });
-      ++i;
-      continue;
-    }
-    page_of(part, first);
-    ++i;
-  }
+  });
 }
 
 }  // namespace starloom

@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 
 from starloom.contract import Contract, HeldBack, Prompt
+from starloom.contract.text_stream import TextStream
 from starloom.core.errors import FormatError, InputError, MismatchError, SettingsError
 from starloom.model.cache import KVCache
 from starloom.model.starcoder2 import StarCoder2
-from starloom.model.text_stream import TextStream
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from starloom.model.text_stream import TextStream
+from starloom.contract.text_stream import TextStream
 
 
 def run(parts: list[bytes], stops: tuple[str, ...] = ()) -> tuple[list[str], TextStream]:

@@ -29,7 +29,8 @@ class FakeCore:
     vocab_size, window = 64, None
 
     def __init__(self, clock, positions, num_pages=80):
-        self.max_positions, self.num_pages, self._clock, self.seen = positions, num_pages, clock, []
+        self.max_positions, self.num_pages, self._clock = positions, num_pages, clock
+        self.seen, self.filled = [], {0}
 
     def step(self, parts):
         (part,) = parts
@@ -41,7 +42,9 @@ class FakeCore:
         return np.zeros((1, self.vocab_size), np.float32)
 
     def copy_page(self, source, target):
-        raise AssertionError
+        assert source != target
+        assert target < self.num_pages
+        self.filled.add(target)
 
 
 @pytest.fixture
@@ -74,6 +77,14 @@ def test_a_short_context_is_measured_as_far_as_it_goes(clock):
     report = measure(core, Work(1, 1), MACHINE, rounds=1, decode_tokens=16)
     assert (report.long, report.depth) == (256, 240)
     assert max(position + count for position, count in core.seen) == 256
+    assert core.filled == set(range(240 // PAGE + 1))
+
+
+def test_another_depth(clock):
+    core = FakeCore(clock, 4096)
+    report = measure(core, Work(1, 1), MACHINE, rounds=1, depth=2300, decode_tokens=16)
+    assert (report.long, report.depth) == (2048, 2300)
+    assert core.filled == set(range(2300 // PAGE + 1))
 
 
 def test_pages_bound_it_too(clock):
@@ -90,7 +101,7 @@ def test_first_tokens_may_come_from_elsewhere(clock):
 
     report = measure(FakeCore(clock, 4096), Work(1, 1), MACHINE, rounds=2, first_token=first_token)
     assert report.as_dict()["first_token_ms"] == 250
-    assert asked == [500, 500, 500]
+    assert asked == [500, 500, 500]  # one of them to warm up
 
 
 @pytest.mark.parametrize(("positions", "rounds"), [(40, 1), (4096, 0)])

@@ -19,7 +19,7 @@ from starloom.core.errors import SettingsError
 from starloom.engine.core import PAGE, Core, Part
 from starloom.engine.packed_file import PackedModel
 
-PREFILL, LONG = 512, 2048
+PREFILL, LONG, DEPTH = 512, 2048, 2048
 FIRST_TOKEN = 500
 """Tokens of the prompt whose first answer is timed."""
 
@@ -72,13 +72,19 @@ class Round:
 
 @dataclass(frozen=True)
 class Report:
-    """Medians over the rounds, and the lengths that were measured (a small model's context may be shorter than `LONG`)."""
+    """Medians over the rounds, and the lengths that were measured (a small model's context may be shorter than asked for)."""
 
     rounds: Sequence[Round]
+    short: int
     long: int
     depth: int
     peak_rss_bytes: int
     facts: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def first(self) -> int:
+        """Tokens of the prompt whose first answer was timed."""
+        return min(FIRST_TOKEN, self.long)
 
     def median(self, name: str) -> float:
         """The median of a field of `Round`."""
@@ -100,6 +106,7 @@ class Report:
             "int8_peak_share": self.median("prefill_share"),
             "prefill_long_tokens_per_s": self.median("prefill_long"),
             "prefill_long_int8_peak_share": self.median("prefill_long_share"),
+            "prefill_tokens": self.short,
             "prefill_long_tokens": self.long,
             "decode_deep_tokens_per_s": self.median("decode_deep"),
             "decode_depth": self.depth,
@@ -115,29 +122,32 @@ def measure(
     machine: Machine,
     *,
     rounds: int = 5,
+    depth: int = DEPTH,
     decode_tokens: int = 32,
     first_token: Callable[[Sequence[int]], float] | None = None,
+    facts: dict[str, object] | None = None,
     progress: Callable[[], None] = lambda: None,
 ) -> Report:
-    """Run `rounds` rounds after one that only warms up.
+    """Run `rounds` rounds after one that only warms up; a small model is measured as deep as its context goes.
 
     `first_token` gives the seconds from a prompt to its first answer; left out, that is one step of the core.
     Raises `SettingsError` when the model's context or its pages are too short to measure anything.
     """
     room = min(core.max_positions, core.num_pages * PAGE)
-    long, depth = min(LONG, room), min(LONG, room - decode_tokens)
-    if rounds < 1 or decode_tokens < 1:
-        raise SettingsError(f"rounds is {rounds}, decode_tokens {decode_tokens}; both must be at least 1")
-    if depth < PAGE:
+    if rounds < 1 or decode_tokens < 1 or depth < 0:
+        raise SettingsError(f"rounds is {rounds}, decode_tokens {decode_tokens}, depth {depth}: too few to measure anything")
+    if room < decode_tokens + PAGE:
         raise SettingsError(f"the model has room for {room} positions; measuring needs {decode_tokens + PAGE} at least")
+    long, depth = min(LONG, room), min(depth, room - decode_tokens)
     runner = _Runner(core)
+    runner.fill(depth)
     found = []
     for number in range(rounds + 1):
         one = _round(runner, work, machine, long, depth, decode_tokens, first_token or runner.first_token)
         if number:
             found.append(one)
         progress()
-    return Report(found, long, depth, peak_rss_bytes())
+    return Report(found, min(PREFILL, long), long, depth, peak_rss_bytes(), facts or {})
 
 
 def _round(
@@ -161,7 +171,7 @@ def _round(
         prefill_long=prefill_long,
         decode=decode,
         decode_deep=decode_deep,
-        first_token=first_token(runner.random_ids(min(FIRST_TOKEN, depth))),
+        first_token=first_token(runner.random_ids(min(FIRST_TOKEN, long))),
         read_bandwidth=read_bandwidth,
         int8_peak=max(int8_peak, int8_peak_again),
         prefill_share=prefill * work.operations / int8_peak,
@@ -179,6 +189,12 @@ class _Runner:
 
     def random_ids(self, count: int) -> list[int]:
         return [int(token) for token in self._random.integers(0, self._core.vocab_size, count)]
+
+    def fill(self, depth: int) -> None:
+        """Put something into all pages up to `depth`, since reading memory that nobody has written costs less."""
+        self._step(self.random_ids(PAGE), 0)
+        for page in range(1, depth // PAGE + 1):
+            self._core.copy_page(0, page)
 
     def prefill(self, count: int) -> tuple[int, float]:
         """Tokens and seconds of a prompt from an empty cache, in chunks as the scheduler makes them."""

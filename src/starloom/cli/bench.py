@@ -1,0 +1,103 @@
+"""`starloom bench`: how fast the engine is on this machine, and how near to the machine's limits."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from starloom.core.errors import SettingsError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from starloom.engine.bench import Report
+    from starloom.engine.layouts import Kind
+    from starloom.engine.packed_file import PackedModel
+
+_ROUNDS = 5
+
+
+def bench(
+    model: Annotated[
+        Path | None, typer.Argument(help="A model directory or GGUF file; the embedded model when left out.", show_default=False)
+    ] = None,
+    shape: Annotated[str | None, typer.Option(help="Random weights of a preset instead: 3b, 7b, 15b, ...")] = None,
+    quant: Annotated[str | None, typer.Option(help="q4, q8, bf16, ...; as the file has it (random weights: q4).")] = None,
+    threads: Annotated[int | None, typer.Option(help="All cores when left out.")] = None,
+    rounds: Annotated[int, typer.Option(help="Measurements, of which medians are shown.")] = _ROUNDS,
+    depth: Annotated[int, typer.Option(help="Positions before the deep decoding.")] = 2048,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the JSON line alone.")] = False,
+) -> None:
+    """Measure prompts, decoding, first token and memory beside the machine's limits; the last line is JSON."""
+    if model is not None and shape is not None:
+        raise SettingsError(f"name a model ('{model}') or --shape {shape}, not both")
+    report = _measured(_opened(model, shape, quant), shape, threads, rounds, depth)
+    if not as_json:
+        from rich.console import Console
+
+        Console().print(_table(report))
+    typer.echo(json.dumps(report.as_dict()))
+
+
+def _opened(model: Path | None, shape: str | None, quant: str | None) -> PackedModel:
+    from starloom.contract.embedded import embedded_model
+    from starloom.engine.packed import open_packed
+    from starloom.engine.plan import check_quant
+    from starloom.engine.random_weights import random_packed
+
+    check_quant(quant)
+    kind: Kind | None = quant  # type: ignore[assignment]  # checked
+    if shape is not None:
+        return random_packed(shape, kind or "q4")
+    return open_packed(model or embedded_model(), kind)
+
+
+def _measured(model: PackedModel, shape: str | None, threads: int | None, rounds: int, depth: int) -> Report:
+    from starloom.core.progress import bar
+    from starloom.engine import _native
+    from starloom.engine.bench import LONG, Machine, Work, measure
+    from starloom.engine.core import PAGE
+    from starloom.engine.native_core import NativeCore
+
+    positions = min(model.config.max_position_embeddings, max(LONG, depth) + 2 * PAGE)
+    core = NativeCore(model, threads=threads, num_pages=-(-positions // PAGE))
+    pool = _native.Threads(core.num_threads)
+    machine = Machine(lambda: _native.read_bandwidth(model.data, pool), lambda: _native.int8_peak(pool))
+    facts: dict[str, object] = {
+        "model": str(model.source) if model.source else f"random {shape}",
+        "weights": model.tensors["layers.0.fc"].kind,
+        "weight_bytes": model.num_bytes,
+        "parameters": model.config.num_parameters,
+        "threads": core.num_threads,
+        "instructions": _native.current_isa(),
+    }
+    with bar("measuring", rounds + 1) as progress:
+        return measure(core, Work.of(model), machine, rounds=rounds, depth=depth, facts=facts, progress=progress.advance)
+
+
+def _table(report: Report) -> Table:
+    from rich.table import Table
+
+    facts = report.facts
+    title = f"{facts['model']}: {facts['parameters']:,} parameters, {facts['weights']}, {facts['threads']} threads, "
+    table = Table(title=title + str(facts["instructions"]), title_justify="left")
+    for column in ("", "median", "least", "greatest", "of the limit"):
+        table.add_column(column, justify="left" if not column else "right")
+
+    def row(name: str, field: str, unit: str, share: str | None = None, *, scale: float = 1, digits: int = 1) -> None:
+        numbers = (report.median(field), *report.spread(field))
+        cells = [f"{number * scale:,.{digits}f}" for number in numbers]
+        table.add_row(f"{name} ({unit})", *cells, f"{100 * report.median(share):.0f} %" if share else "")
+
+    row(f"prompt of {report.short}", "prefill", "tokens/s", "prefill_share")
+    row(f"prompt of {report.long}", "prefill_long", "tokens/s", "prefill_long_share")
+    row("decoding from the start", "decode", "tokens/s", "decode_share")
+    row(f"decoding behind {report.depth} positions", "decode_deep", "tokens/s")
+    row(f"first token of {report.first} tokens", "first_token", "ms", scale=1e3)
+    row("limit: reading the weights", "read_bandwidth", "GB/s", scale=1e-9)
+    row("limit: 8-bit operations", "int8_peak", "TOP/s", scale=1e-12, digits=2)
+    table.add_row("peak memory (MB)", f"{report.peak_rss_bytes / 1e6:,.0f}")
+    return table

@@ -193,6 +193,7 @@ void bind_decoder(nb::module_& m) {
 }  // namespace starloom
 
 NB_MODULE(_native, m) {
+  nb::set_leak_warnings(false);  // a program may end while it holds an engine
   m.doc() = "The native core of starloom.engine; see native/include/starloom/.";
   starloom::bind_isa(m);
   starloom::bind_decoder(m);

@@ -27,6 +27,7 @@
 namespace starloom {
 namespace {
 
+constexpr int kMost = 1024;
 constexpr auto kSpin = std::chrono::microseconds(300);  // longer than any pause between the regions of a step
 constexpr int kPausesBetweenLooks = 64;                 // at the clock
 
@@ -118,10 +119,17 @@ struct Threads::Pool {
   explicit Pool(int count) : cpus(allowed_cpus()) {
     pinned = size_t(count) <= cpus.size();
     patient = cpus.empty() || pinned;  // with fewer CPUs than threads, spinning takes time from the one that works
-    for (int t = 1; t < count; ++t) workers.emplace_back([this, t] { live(t); });
+    try {
+      for (int t = 1; t < count; ++t) workers.emplace_back([this, t] { live(t); });
+    } catch (...) {  // the system gives no more threads
+      end();
+      throw;
+    }
   }
 
-  ~Pool() {
+  ~Pool() { end(); }
+
+  void end() {
     stop.store(true);
     ring();
     for (auto& worker : workers) worker.join();
@@ -215,7 +223,8 @@ struct Threads::Pool {
 };
 
 Threads::Threads(int count) {
-  if (count < 1) throw std::invalid_argument("a pool needs at least 1 thread, not " + std::to_string(count));
+  if (count < 1 || count > kMost)
+    throw std::invalid_argument("a pool has from 1 to " + std::to_string(kMost) + " threads, not " + std::to_string(count));
   pool_ = std::make_unique<Pool>(count);
 }
 

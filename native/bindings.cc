@@ -2,6 +2,7 @@
 // copies what a step reads of them, so that nobody changes it meanwhile; checks are in checks.h, the work is elsewhere.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
@@ -13,10 +14,12 @@
 #include <stdexcept>
 
 #include "starloom/attention.h"
+#include "starloom/calibrate.h"
 #include "starloom/checks.h"
 #include "starloom/isa.h"
 #include "starloom/model.h"
 #include "starloom/norm.h"
+#include "starloom/pack.h"
 #include "starloom/reserved.h"
 #include "starloom/threads.h"
 
@@ -155,6 +158,81 @@ Out<2> py_attend(PyPages& pages, int layer, In<float, 2> qkv, In<int32_t, 2> par
   return out;
 }
 
+// A packed matrix of its own in `data`.
+Matrix make_matrix(const In<uint8_t, 1>& data, const std::string& kind, int64_t rows, int64_t columns) {
+  check_matrix_size(rows, columns);
+  const Matrix w = {kind_named(kind), int(rows), int(columns), data.data()};
+  if (const size_t bytes = matrix_bytes(w.kind, w.rows, w.columns); data.size() != bytes)
+    throw std::invalid_argument("data has " + std::to_string(data.size()) + " bytes; " + kind + " of " + std::to_string(rows) + " x " +
+                                std::to_string(columns) + " takes " + std::to_string(bytes));
+  return w;
+}
+
+nb::ndarray<nb::numpy, uint8_t, nb::ndim<1>> py_pack(In<float, 2> weights, const std::string& kind, Threads& threads) {
+  const Kind to = kind_named(kind);
+  check_matrix_size(int64_t(weights.shape(0)), int64_t(weights.shape(1)));
+  const int rows = int(weights.shape(0)), columns = int(weights.shape(1));
+  const size_t bytes = matrix_bytes(to, rows, columns);
+  uint8_t* data = new uint8_t[bytes];
+  nb::capsule owner(data, [](void* p) noexcept { delete[] static_cast<uint8_t*>(p); });
+  {
+    const nb::gil_scoped_release no_gil;
+    const Resting resting{threads};
+    pack(to, weights.data(), rows, columns, data, threads);
+  }
+  return nb::ndarray<nb::numpy, uint8_t, nb::ndim<1>>(data, {bytes}, owner);
+}
+
+Out<2> py_unpack(In<uint8_t, 1> data, const std::string& kind, int64_t rows, int64_t columns) {
+  const Matrix w = make_matrix(data, kind, rows, columns);
+  Out<2> weights = make_array(w.rows, w.columns);
+  for (int row = 0; row < w.rows; ++row) read_row(w, row, weights.data() + size_t(row) * w.columns);
+  return weights;
+}
+
+void py_multiply(In<uint8_t, 1> data, const std::string& kind, int64_t rows, int64_t columns, In<float, 2> x,
+                 std::optional<In<float, 1>> bias, const std::string& epilogue,
+                 nb::ndarray<float, nb::ndim<2>, nb::c_contig, nb::device::cpu> y, Threads& threads) {
+  const Matrix w = make_matrix(data, kind, rows, columns);
+  const size_t count = x.shape(0);
+  if (count > kMostRows || x.shape(1) != size_t(columns) || y.shape(0) != count || y.shape(1) != size_t(rows))
+    throw std::invalid_argument("x is " + std::to_string(count) + " x " + std::to_string(x.shape(1)) + " and y " +
+                                std::to_string(y.shape(0)) + " x " + std::to_string(y.shape(1)) + "; they must be M x " +
+                                std::to_string(columns) + " and M x " + std::to_string(rows));
+  if (bias && bias->size() != size_t(rows))
+    throw std::invalid_argument("bias has " + std::to_string(bias->size()) + " numbers, for " + std::to_string(rows) + " rows");
+  const Epilogue last = epilogue_named(epilogue);
+  const nb::gil_scoped_release no_gil;
+  const Resting resting{threads};
+  Buffer buffer;
+  const Activations a = {w.kind, int(count), w.columns, buffer.get<uint8_t>(activation_bytes(w.kind, int(count), w.columns))};
+  prepare(a, x.data(), columns, threads);
+  multiply(w, a, bias ? bias->data() : nullptr, last, y.data(), rows, threads);
+}
+
+double py_read_bandwidth(In<uint8_t, 1> data, Threads& threads) {
+  const nb::gil_scoped_release no_gil;
+  const Resting resting{threads};
+  return read_bandwidth(data.data(), data.size(), threads);
+}
+
+template <double (*measure)(Threads&)>
+double py_peak(Threads& threads) {
+  const nb::gil_scoped_release no_gil;
+  const Resting resting{threads};
+  return measure(threads);
+}
+
+void bind_kernels(nb::module_& m) {
+  m.def("pack", &py_pack, "weights"_a, "kind"_a, "threads"_a);
+  m.def("unpack", &py_unpack, "data"_a, "kind"_a, "rows"_a, "columns"_a);
+  m.def("multiply", &py_multiply, "data"_a, "kind"_a, "rows"_a, "columns"_a, "x"_a, "bias"_a.none(), "epilogue"_a, "y"_a, "threads"_a);
+  m.def("read_bandwidth", &py_read_bandwidth, "data"_a, "threads"_a);
+  m.def("int8_peak", &py_peak<int8_peak>, "threads"_a);
+  m.def("bf16_peak", &py_peak<bf16_peak>, "threads"_a);
+  m.def("f32_peak", &py_peak<f32_peak>, "threads"_a);
+}
+
 void bind_isa(nb::module_& m) {
   m.def("available_isas", [] {
     std::vector<std::string> names;
@@ -197,4 +275,5 @@ NB_MODULE(_native, m) {
   m.doc() = "The native core of starloom.engine; see native/include/starloom/.";
   starloom::bind_isa(m);
   starloom::bind_decoder(m);
+  starloom::bind_kernels(m);
 }

@@ -18,6 +18,10 @@ struct Stored {  // a tensor in a packed file; kind "vector" is float32 [rows]
 };
 
 Kind kind_named(const std::string& name);
+Epilogue epilogue_named(const std::string& name);  // "store", "gelu", "add"
+
+constexpr size_t kMostRows = size_t(1) << 20;              // of activations
+void check_matrix_size(int64_t rows, int64_t columns);  // of one packed matrix
 
 Config make_config(const std::unordered_map<std::string, double>& values);
 

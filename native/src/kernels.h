@@ -1,0 +1,49 @@
+// What the products' driver asks of an instruction set, and how activations lie in memory. One table an instruction set.
+//
+// Activations are tiles of kTileRows rows, the last with fewer. A step is 4 bytes of each row of a tile, read beside 64 bytes
+// of a stripe of weights. A tile of R rows:
+//
+//   f32              [K]{ [R] float }
+//   bf16             [K/2]{ [R][2] bf16 }
+//   q8, q4, q4m      [K/32]{ [8][R][4] int8 numbers, [R] int32 start, [R] float unit, [R] float sum }
+//
+// For whole numbers an input is number * 2^e, one e for 32 inputs of a row (the MXINT8 format). Sums of products of weights
+// and numbers count from `unit`, the float 1.5 * 2^(23+e), taken as an integer: then the sum's bits as a float, less `unit`,
+// are the sum of whole numbers times 2^e, exactly. `start` is `unit` less what unsigned weights add: weights - kind's
+// `offset` are the signed ones. `sum` is the sum of the inputs, for the kind with minimums. What one row gives does not
+// depend on the rows beside it.
+#pragma once
+
+#include "starloom/matrix.h"
+
+namespace starloom {
+
+constexpr int kTileRows = 8, kTileStripes = 3, kSteps = kGroup / 4;
+
+struct Kernels {
+  // One tile of `rows` rows from x, `stride` floats from row to row.
+  void (*prepare)(Kind kind, const float* x, ptrdiff_t stride, int rows, int columns, uint8_t* tile);
+  // z [rows, 16 stripes] = the tile's product with 1 or kTileStripes stripes, which follow each other.
+  void (*multiply)(Kind kind, const uint8_t* weights, int stripes, const uint8_t* tile, int rows, int columns, float* z);
+  // z [n] = gelu(z)
+  void (*gelu)(float* z, size_t n);
+  // Multiply-adds as fast as they come: operations (2 a multiply-add) of `rounds` rounds.
+  double (*peak)(Kind kind, size_t rounds);
+};
+
+extern const Kernels kernels_generic;
+#if defined(__x86_64__)
+extern const Kernels kernels_avx2, kernels_avx512, kernels_vnni;
+#endif
+
+const Kernels& kernels();  // of `current()`
+
+constexpr bool has_groups(Kind kind) { return kind == Kind::q8 || kind == Kind::q4 || kind == Kind::q4m; }
+constexpr int offset(Kind kind) { return kind == Kind::q8 ? 128 : kind == Kind::q4 ? 8 : 0; }
+constexpr size_t group_bytes(int rows) { return size_t(rows) * (kGroup + 12); }
+constexpr size_t tile_bytes(Kind kind, int rows, int columns) {
+  if (has_groups(kind)) return size_t(columns / kGroup) * group_bytes(rows);
+  return size_t(rows) * columns * (kind == Kind::f32 ? 4 : 2);
+}
+
+}  // namespace starloom

@@ -1,0 +1,125 @@
+// The products' driver: which rows and stripes are one piece of work, and what is done to a piece of the result. The
+// arithmetic is in the kernels of each instruction set.
+#include <algorithm>
+
+#include "kernels.h"
+#include "starloom/isa.h"
+#include "starloom/threads.h"
+
+namespace starloom {
+namespace {
+
+constexpr int kRowsAtOnce = 256;                   // activations that stay in the outer caches while all stripes pass
+constexpr size_t kChunkBytes = size_t(256) << 10;  // of weights that are read once
+constexpr int kChunksPerThread = 8;                // at least, where there are as many stripes
+
+int stripes_of(int rows) { return (rows + kStripe - 1) / kStripe; }
+int tiles_of(int rows) { return (rows + kTileRows - 1) / kTileRows; }
+
+// A product under way.
+struct Product {
+  const Matrix& w;
+  const Activations& a;
+  const float* bias;
+  Epilogue epilogue;
+  float* y;
+  ptrdiff_t stride;
+  const Kernels& kernel;
+
+  // y for one tile of rows and the stripes of z.
+  void finish(float* z, int first_row, int rows, int first_stripe, int stripes) const {
+    const int width = stripes * kStripe, first = first_stripe * kStripe, count = std::min(width, w.rows - first);
+    if (bias != nullptr)
+      for (int r = 0; r < rows; ++r)
+        for (int i = 0; i < count; ++i) z[r * width + i] += bias[first + i];
+    if (epilogue == Epilogue::gelu) kernel.gelu(z, size_t(rows) * width);
+    for (int r = 0; r < rows; ++r) {
+      float* out = y + (first_row + r) * stride + first;
+      const float* row = z + r * width;
+      if (epilogue == Epilogue::add)
+        for (int i = 0; i < count; ++i) out[i] += row[i];
+      else
+        std::copy(row, row + count, out);
+    }
+  }
+
+  void piece(int first_row, int last_row, int stripe, int stripes) const {
+    alignas(64) float z[kTileRows * kTileStripes * kStripe];
+    const uint8_t* weights = w.data + stripe * matrix_bytes(w.kind, kStripe, w.columns);
+    for (int row = first_row; row < last_row; row += kTileRows) {
+      const int rows = std::min(kTileRows, last_row - row);
+      kernel.multiply(w.kind, weights, stripes, a.data + tile_bytes(w.kind, row, w.columns), rows, w.columns, z);
+      finish(z, row, rows, stripe, stripes);
+    }
+  }
+
+  void pieces(int first_row, int last_row, int stripe, int last_stripe) const {
+    while (stripe < last_stripe) {
+      const int stripes = last_stripe - stripe >= kTileStripes ? kTileStripes : 1;
+      piece(first_row, last_row, stripe, stripes);
+      stripe += stripes;
+    }
+  }
+};
+
+// Stripes a chunk: one tile's worth when there are many rows, else enough bytes to be worth handing out.
+int stripes_a_chunk(const Matrix& w, int rows, int threads) {
+  if (rows > 2 * kTileRows) return kTileStripes;
+  const size_t bytes = matrix_bytes(w.kind, kStripe, w.columns);
+  const int fair = stripes_of(w.rows) / (kChunksPerThread * threads);
+  return std::max(1, std::min(fair, int(kChunkBytes / bytes)));
+}
+
+}  // namespace
+
+const Kernels& kernels() {
+#if defined(__x86_64__)
+  switch (current()) {
+    case Isa::vnni: return kernels_vnni;
+    case Isa::avx512: return kernels_avx512;
+    case Isa::avx2: return kernels_avx2;
+    case Isa::generic: break;
+  }
+#endif
+  return kernels_generic;
+}
+
+size_t block_bytes(Kind kind) {
+  switch (kind) {
+    case Kind::f32: return 4096;
+    case Kind::bf16: return 2048;
+    case Kind::q8: return 1088;
+    case Kind::q4: return 576;
+    case Kind::q4m: return 640;
+  }
+  return 0;
+}
+
+size_t matrix_bytes(Kind kind, int rows, int columns) {
+  return size_t(stripes_of(rows)) * (columns / kBlock) * block_bytes(kind);
+}
+
+size_t activation_bytes(Kind kind, int rows, int columns) { return tile_bytes(kind, rows, columns); }
+
+void prepare(const Activations& a, const float* x, ptrdiff_t stride, Threads& threads) {
+  const auto tile = [&, &kernel = kernels()](size_t chunk, int) {
+    const int row = int(chunk) * kTileRows;
+    kernel.prepare(a.kind, x + row * stride, stride, std::min(kTileRows, a.rows - row), a.columns,
+                   a.data + tile_bytes(a.kind, row, a.columns));
+  };
+  threads.run(tiles_of(a.rows), tile);
+}
+
+void multiply(const Matrix& w, const Activations& a, const float* bias, Epilogue epilogue, float* y, ptrdiff_t stride,
+              Threads& threads) {
+  if (a.rows == 0 || w.rows == 0) return;
+  const Product product = {w, a, bias, epilogue, y, stride, kernels()};
+  const int stripes = stripes_of(w.rows), width = stripes_a_chunk(w, a.rows, threads.count());
+  const size_t across = (stripes + width - 1) / width, down = (a.rows + kRowsAtOnce - 1) / kRowsAtOnce;
+  threads.run(across * down, [&](size_t chunk, int) {
+    const int row = int(chunk / across) * kRowsAtOnce, stripe = int(chunk % across) * width;
+    product.pieces(row, std::min(a.rows, row + kRowsAtOnce), stripe, std::min(stripes, stripe + width));
+  });
+}
+
+}  // namespace starloom

@@ -1,0 +1,102 @@
+// Products on any machine, and the readable reference of the others: a group's weights become floats, and whole numbers
+// are multiplied as floats, exactly.
+#include "activations.h"
+
+namespace starloom {
+namespace {
+
+// Values of one group of a stripe, [k][row], as whole numbers where the kind has them.
+void read_group(Kind kind, const uint8_t* numbers, float (*w)[kStripe]) {
+  for (int k = 0; k < kGroup; ++k)
+    for (int row = 0; row < kStripe; ++row) {
+      if (kind == Kind::q8) {
+        w[k][row] = float(int8_t(numbers[(k / 4 * kStripe + row) * 4 + k % 4]));
+      } else {
+        const uint8_t both = numbers[(k / 8 * kStripe + row) * 4 + k % 4];
+        w[k][row] = float(k % 8 < 4 ? both & 15 : both >> 4) - float(offset(kind));
+      }
+    }
+}
+
+void read_scales(const uint8_t* halves, float* scales) {
+  for (int row = 0; row < kStripe; ++row) {
+    uint16_t half;
+    std::memcpy(&half, halves + 2 * row, 2);
+    scales[row] = from_fp16(half);
+  }
+}
+
+float read_float(const uint8_t* p) {
+  float x;
+  std::memcpy(&x, p, 4);
+  return x;
+}
+
+void multiply_group(const float (*w)[kStripe], const float* scales, const float* minimums, const uint8_t* group, int row,
+                    int rows, float* z) {
+  float sums[kStripe] = {};
+  for (int k = 0; k < kGroup; ++k) {
+    const float a = float(int8_t(group[(k / 4 * rows + row) * 4 + k % 4]));
+    for (int i = 0; i < kStripe; ++i) sums[i] += w[k][i] * a;
+  }
+  const uint8_t* rest = group + size_t(kGroup) * rows + 4 * row;
+  const float power = read_float(rest + 4 * rows) * (1.0f / 0x1.8p23f), sum = read_float(rest + 8 * rows);
+  for (int i = 0; i < kStripe; ++i) z[i] += sums[i] * power * scales[i] + sum * minimums[i];
+}
+
+void multiply_groups(Kind kind, const uint8_t* weights, const uint8_t* tile, int rows, int columns, float* z, int width) {
+  const size_t numbers = kStripe * kGroup / (kind == Kind::q8 ? 1 : 2);
+  float w[kGroup][kStripe], scales[kStripe], minimums[kStripe] = {};
+  for (int g = 0; g < columns / kGroup; ++g) {
+    const uint8_t* block = weights + (g / 2) * block_bytes(kind);
+    read_group(kind, block + (g % 2) * numbers, w);
+    read_scales(block + 2 * numbers + (g % 2) * 2 * kStripe, scales);
+    if (kind == Kind::q4m) read_scales(block + 2 * numbers + (2 + g % 2) * 2 * kStripe, minimums);
+    for (int r = 0; r < rows; ++r) multiply_group(w, scales, minimums, tile + g * group_bytes(rows), r, rows, z + r * width);
+  }
+}
+
+float read_bf16(const uint8_t* p) {
+  uint16_t half;
+  std::memcpy(&half, p, 2);
+  return from_bf16(half);
+}
+
+void multiply_floats(Kind kind, const uint8_t* weights, const uint8_t* tile, int rows, int columns, float* z, int width) {
+  float w[kStripe];
+  for (int k = 0; k < columns; ++k) {
+    const auto at = [&](const uint8_t* base, int many, int i) {  // input k of row i of `many`
+      return kind == Kind::f32 ? read_float(base + (size_t(k) * many + i) * 4)
+                               : read_bf16(base + (size_t(k / 2) * many + i) * 4 + k % 2 * 2);
+    };
+    for (int i = 0; i < kStripe; ++i) w[i] = at(weights, kStripe, i);
+    for (int r = 0; r < rows; ++r) {
+      const float a = at(tile, rows, r);
+      for (int i = 0; i < kStripe; ++i) z[r * width + i] += a * w[i];
+    }
+  }
+}
+
+void multiply_tile(Kind kind, const uint8_t* weights, int stripes, const uint8_t* tile, int rows, int columns, float* z) {
+  const int width = stripes * kStripe;
+  std::memset(z, 0, sizeof(float) * rows * width);
+  for (int s = 0; s < stripes; ++s, weights += matrix_bytes(kind, kStripe, columns), z += kStripe)
+    (has_groups(kind) ? multiply_groups : multiply_floats)(kind, weights, tile, rows, columns, z, width);
+}
+
+double peak(Kind, size_t rounds) {
+  constexpr int kLanes = 64;
+  float sums[kLanes] = {}, a[kLanes], b[kLanes];
+  for (int i = 0; i < kLanes; ++i) a[i] = float(i), b[i] = 1.0f / float(i + 1);
+  for (size_t round = 0; round < rounds; ++round)
+    for (int i = 0; i < kLanes; ++i) sums[i] += a[i] * b[i];
+  volatile float kept = 0;
+  for (float sum : sums) kept = kept + sum;
+  return 2.0 * kLanes * double(rounds);
+}
+
+}  // namespace
+
+const Kernels kernels_generic = {prepare_tile, multiply_tile, gelu_all, peak};
+
+}  // namespace starloom

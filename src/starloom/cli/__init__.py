@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from starloom import __version__
-from starloom.cli import bench, complete, data, tokenize, train
+from starloom.cli import bench, complete, data, quantize, tokenize, train
 from starloom.core.errors import StarloomError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 app.command("bench")(bench.bench)
 app.command("complete", context_settings={"ignore_unknown_options": True})(complete.complete)  # for `-:LINE`
+app.command("quantize")(quantize.quantize)
 app.command("tokenize")(tokenize.tokenize)
 app.command("train")(train.train)
 

@@ -14,7 +14,8 @@ import numpy as np
 from gguf import GGMLQuantizationType
 
 from starloom.core.errors import FormatError
-from starloom.engine.layouts import F16, F32, GROUP, U8, Groups, Kind, from_bf16_bits
+from starloom.engine.gguf_blocks import READERS
+from starloom.engine.layouts import F32, U8, Groups, Kind, from_bf16_bits
 
 Floats = TypeVar("Floats", bound=np.ndarray[Any, Any])
 
@@ -67,10 +68,9 @@ class Stored:
 
     def groups(self) -> Groups | None:
         """The whole numbers with their scales, where the engine holds them as they are. Raises `FormatError` as `floats`."""
-        reader = {"Q8_0": _q8_0, "Q4_0": _q4_0, "Q4_1": _q4_1, "Q4_K": _q4_k}.get(self.format)
-        if reader is None:
+        if self.format not in READERS:
             return None
-        groups = reader(self.data)
+        groups = READERS[self.format](self.data)
         self._finite(groups.scale)
         if groups.minimum is not None:
             self._finite(groups.minimum)
@@ -80,54 +80,3 @@ class Stored:
         if not np.isfinite(values).all():
             raise FormatError(f"tensor '{self.name}' holds numbers that are not finite: the file is damaged")
         return values
-
-
-def _blocks(data: U8, size: int) -> U8:
-    """[N, row bytes] -> [N, blocks, `size`]."""
-    return np.ascontiguousarray(data).reshape(len(data), -1, size)
-
-
-def _halves(blocks: U8, start: int) -> F16:
-    """The float16 at byte `start` of each block."""
-    return np.ascontiguousarray(blocks[..., start : start + 2]).view("<f2")[..., 0]
-
-
-def _nibbles(data: U8) -> U8:
-    """[N, groups, 16] -> [N, K]: the low halves of a group's bytes, then the high ones."""
-    return np.concatenate((data & 15, data >> 4), axis=-1).reshape(len(data), -1)
-
-
-def _q8_0(data: U8) -> Groups:
-    blocks = _blocks(data, 34)
-    return Groups("q8", np.ascontiguousarray(blocks[..., 2:]).view(np.int8).reshape(len(data), -1), _halves(blocks, 0))
-
-
-def _q4_0(data: U8) -> Groups:
-    blocks = _blocks(data, 18)
-    return Groups("q4", _nibbles(blocks[..., 2:]), _halves(blocks, 0))
-
-
-def _q4_1(data: U8) -> Groups:
-    blocks = _blocks(data, 20)
-    return Groups("q4m", _nibbles(blocks[..., 4:]), _halves(blocks, 0), _halves(blocks, 2))
-
-
-def _q4_k(data: U8) -> Groups:
-    """Super-blocks of 256: two halves, 8 scales and 8 minima of 6 bits, then nibbles, 64 inputs in each 32 bytes.
-
-    The products of half and 6 bits are rounded to halves: the only bits that this format loses here.
-    """
-    blocks = _blocks(data, 144)
-    packed = blocks[..., 4:16]
-    first, second, upper = packed[..., :4], packed[..., 4:8], packed[..., 8:]
-    scales = np.concatenate((first & 63, upper & 15 | first >> 2 & 48), axis=-1)
-    minima = np.concatenate((second & 63, upper >> 4 | second >> 2 & 48), axis=-1)
-    nibbles = blocks[..., 16:].reshape(len(data), -1, 4, GROUP)
-    numbers = np.stack((nibbles & 15, nibbles >> 4), axis=-2)
-
-    def products(start: int, factors: U8, sign: float) -> F16:
-        with np.errstate(all="ignore"):
-            wide = _halves(blocks, start).astype(np.float32)[..., None] * factors * np.float32(sign)
-            return wide.astype(np.float16).reshape(len(data), -1)
-
-    return Groups("q4m", numbers.reshape(len(data), -1), products(0, scales, 1), products(2, minima, -1))

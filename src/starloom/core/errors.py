@@ -7,6 +7,8 @@
     +-- MismatchError                     two good files that do not belong together (tokenizer and shard, say)
     +-- MissingExtraError                 a part of the package that is not installed
     +-- TrainingError                     a run that cannot go on (a NaN loss, say)
+    +-- BusyError                         more requests than there is room for; the same request may work later
+    +-- EngineError                       a request that the engine could not finish: it was closed, or the model failed
 
 A message says what was wrong, names the value, and says what would work. Our own mistakes are `assert`s.
 """
@@ -39,6 +41,14 @@ class MismatchError(StarloomError):
 
 class TrainingError(StarloomError):
     """A training run that cannot go on."""
+
+
+class BusyError(StarloomError):
+    """There are too many requests already; the same one may work later."""
+
+
+class EngineError(StarloomError):
+    """A request that the engine could not finish."""
 
 
 class MissingExtraError(StarloomError):

@@ -29,7 +29,7 @@ class Node:
 
     def __init__(self, ids: tuple[int, ...], parent: Node | None) -> None:
         self.ids, self.parent = ids, parent
-        self.depth = 0 if parent is None else parent.depth + 1
+        self.depth: int = 0 if parent is None else parent.depth + 1
         self.page: int | None = None
         self.used = 0
         self.children: dict[tuple[int, ...], Node] = {}

@@ -1,4 +1,4 @@
-"""Who holds which page of keys and values. Knows numbers alone: what is in a page is the core's, why it is kept is `kv_tree`'s."""
+"""Who holds which page of keys and values. Knows numbers alone: what is in a page is the core's, why it is kept `kv_tree`'s."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """From a row of logits to a token: the likeliest, or one that is drawn.
 
-In this order: penalties, biases, tokens that may not come, temperature, the `top_k` likeliest, the fewest that hold `top_p` of these,
-what has at least `min_p` of the likeliest one's chance, and a draw. Every draw takes one number of the completion's own generator,
-so a completion depends on its seed alone. Knows no text and no requests.
+In this order: penalties, biases, tokens that may not come, temperature, the `top_k` likeliest, the fewest that hold `top_p` of
+these, what has at least `min_p` of the likeliest one's chance, and a draw. Every draw takes one number of the completion's own
+generator, so a completion depends on its seed alone. Knows no text and no requests.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ import numpy.typing as npt
 from starloom.core.errors import FormatError, SettingsError
 from starloom.engine.penalties import Penalties, Strengths
 
-F32, I64, F64 = npt.NDArray[np.float32], npt.NDArray[np.int64], npt.NDArray[np.float64]
+F32 = npt.NDArray[np.float32]
+F64 = npt.NDArray[np.float64]
+I64 = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)

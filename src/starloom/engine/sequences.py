@@ -80,7 +80,8 @@ class Stored:
     def fork(self) -> Stored | None:
         """Another sequence with the same positions, or None when there is no page for its copy of the last one."""
         other = Stored(self._store, len(self.table) * PAGE)
-        other.length, other._first, other._end = self.length, self._first, -(-self.length // PAGE)
+        other.length, other.reused = self.length, self.reused
+        other._first, other._end = self._first, -(-self.length // PAGE)
         other.table[: other._end] = self.table[: other._end]
         for page in other.table[other._first : other._end]:
             self._store.pages.hold(int(page))

@@ -4,17 +4,19 @@ VENV := .venv
 BIN := $(VENV)/bin
 MARK ?= not slow
 
-.PHONY: demo test check fix bench docs clean help
+NATIVE := CMakeLists.txt $(shell find native -name '*.cc' -o -name '*.h')
+
+.PHONY: demo test check fix bench docs native-asan clean help
 
 help: ## show this list
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-$(VENV)/.use: pyproject.toml constraints.txt
+$(VENV)/.use: pyproject.toml constraints.txt $(NATIVE)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[data,train]'
 	touch $@
 
-$(VENV)/.dev: pyproject.toml constraints.txt
+$(VENV)/.dev: pyproject.toml constraints.txt $(NATIVE)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@ $(VENV)/.use
@@ -40,6 +42,9 @@ bench: $(VENV)/.dev ## measure training speed beside the transformers Trainer
 
 docs: $(VENV)/.dev ## write docs/commands.md from the command line
 	$(BIN)/python docs/commands.py
+
+native-asan: $(VENV)/.dev ## test the native core under the address and undefined-behaviour sanitizers
+	$(BIN)/python native/sanitized.py
 
 clean: ## remove the environment and all caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist

@@ -9,20 +9,12 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from peers.answers import Answer
+
 _PATIENCE = 120.0  # seconds for a model to load
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What came back: the ids, how many prompt tokens were evaluated for it, and the seconds that the whole request took."""
-
-    ids: list[int]
-    evaluated: int
-    seconds: float
 
 
 class LlamaServer:

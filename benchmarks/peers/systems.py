@@ -19,6 +19,9 @@ PREFILLS = (512, 2048)
 DECODE = 32
 
 
+_FACTS = ("int8_peak_share", "read_bandwidth_share", "operations_per_token", "bytes_per_token")
+
+
 class System(Protocol):
     """One engine with one file."""
 
@@ -63,8 +66,7 @@ class Starloom:
             "decode_0": found["decode_tokens_per_s"],
             f"decode_{depth}": found["decode_deep_tokens_per_s"],
             "first_token_ms": found["first_token_ms"],
-            "int8_peak_share": found["int8_peak_share"],
-            "read_bandwidth_share": found["read_bandwidth_share"],
+            **{name: found[name] for name in _FACTS},
             "peak_rss_bytes": memory,
         }
 

@@ -66,6 +66,7 @@ def _measured(model: PackedModel, shape: str | None, threads: int | None, rounds
     core = NativeCore(model, threads=threads, num_pages=-(-positions // PAGE))
     pool = _native.Threads(core.num_threads)
     machine = Machine(lambda: _native.read_bandwidth(model.data, pool), lambda: _native.int8_peak(pool))
+    work = Work.of(model)
     facts: dict[str, object] = {
         "model": str(model.source) if model.source else f"random {shape}",
         "weights": model.tensors["layers.0.fc"].kind,
@@ -73,9 +74,11 @@ def _measured(model: PackedModel, shape: str | None, threads: int | None, rounds
         "parameters": model.config.num_parameters,
         "threads": core.num_threads,
         "instructions": _native.current_isa(),
+        "operations_per_token": work.operations,
+        "bytes_per_token": work.bytes_read,
     }
     with bar("measuring", rounds + 1) as progress:
-        return measure(core, Work.of(model), machine, rounds=rounds, depth=depth, facts=facts, progress=progress.advance)
+        return measure(core, work, machine, rounds=rounds, depth=depth, facts=facts, progress=progress.advance)
 
 
 def _table(report: Report) -> Table:
@@ -85,7 +88,7 @@ def _table(report: Report) -> Table:
     title = f"{facts['model']}: {facts['parameters']:,} parameters, {facts['weights']}, {facts['threads']} threads, "
     table = Table(title=title + str(facts["instructions"]), title_justify="left")
     for column in ("", "median", "least", "greatest", "of the limit"):
-        table.add_column(column, justify="left" if not column else "right")
+        table.add_column(column, justify="right" if column else "left", no_wrap=True)
 
     def row(name: str, field: str, unit: str, share: str | None = None, *, scale: float = 1, digits: int = 1) -> None:
         numbers = (report.median(field), *report.spread(field))

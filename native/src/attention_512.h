@@ -56,31 +56,46 @@ float soften(const float* s, int n, int begin, int end, float* maximum, float* s
 }
 
 // c [R, 32 columns] = c * rescale + a [R, pairs] x b, where pair j of b lies in page j / page_pairs at multiples of `step` bytes.
+// Few rows have several sums a column, of pairs in turn: one sum would wait for itself.
 template <class Element, int R>
 inline void tile(const uint8_t* a, size_t a_stride, int pairs, const uint8_t* const* pages, const uint8_t* const* ahead,
                  int page_pairs, size_t step, const float* rescale, float* c, size_t c_stride) {
-  __m512 sums[R][2];
+  constexpr int turns = R <= 2 ? 4 : R <= 4 ? 2 : 1;
+  __m512 sums[turns][R][2];
+#pragma GCC unroll 4
+  for (int t = 0; t < turns; ++t)
 #pragma GCC unroll 12
-  for (int r = 0; r < R; ++r) {
-    const __m512 factor = rescale ? _mm512_set1_ps(rescale[r]) : _mm512_setzero_ps();
-    sums[r][0] = rescale ? _mm512_mul_ps(factor, _mm512_loadu_ps(c + r * c_stride)) : factor;
-    sums[r][1] = rescale ? _mm512_mul_ps(factor, _mm512_loadu_ps(c + r * c_stride + 16)) : factor;
-  }
+    for (int r = 0; r < R; ++r) {
+      const bool on = rescale != nullptr && t == 0;
+      const __m512 factor = on ? _mm512_set1_ps(rescale[r]) : _mm512_setzero_ps();
+      sums[t][r][0] = on ? _mm512_mul_ps(factor, _mm512_loadu_ps(c + r * c_stride)) : factor;
+      sums[t][r][1] = on ? _mm512_mul_ps(factor, _mm512_loadu_ps(c + r * c_stride + 16)) : factor;
+    }
   for (; pairs > 0; pairs -= page_pairs, ++pages, ++ahead) {
     const uint8_t *b = *pages, *soon = *ahead ? *ahead : *pages;
-    for (int j = 0; j < (pairs < page_pairs ? pairs : page_pairs); ++j, b += step, soon += step, a += Element::pair_bytes) {
+    const auto add = [&](auto& sum) {
       const typename Element::Columns left = Element::columns(b), right = Element::columns(b + 64);
       _mm_prefetch(reinterpret_cast<const char*>(soon), _MM_HINT_T0);
       _mm_prefetch(reinterpret_cast<const char*>(soon) + 64, _MM_HINT_T0);
 #pragma GCC unroll 12
-      for (int r = 0; r < R; ++r) Element::add(sums[r][0], sums[r][1], left, right, a + r * a_stride);
-    }
+      for (int r = 0; r < R; ++r) Element::add(sum[r][0], sum[r][1], left, right, a + r * a_stride);
+      b += step, soon += step, a += Element::pair_bytes;
+    };
+    int rest = pairs < page_pairs ? pairs : page_pairs;
+    for (; rest >= turns; rest -= turns)
+#pragma GCC unroll 4
+      for (int t = 0; t < turns; ++t) add(sums[t]);
+    for (; rest > 0; --rest) add(sums[0]);
   }
 #pragma GCC unroll 12
-  for (int r = 0; r < R; ++r) {
-    _mm512_storeu_ps(c + r * c_stride, sums[r][0]);
-    _mm512_storeu_ps(c + r * c_stride + 16, sums[r][1]);
-  }
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 2
+    for (int i = 0; i < 2; ++i) {
+      __m512 sum = sums[0][r][i];
+#pragma GCC unroll 4
+      for (int t = 1; t < turns; ++t) sum = _mm512_add_ps(sum, sums[t][r][i]);
+      _mm512_storeu_ps(c + r * c_stride + 16 * i, sum);
+    }
 }
 
 template <class Element>

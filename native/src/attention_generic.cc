@@ -1,20 +1,15 @@
 // Attention's kernels in plain C++, for bf16 pages and for float32 ("wide") pages; queries and probabilities stay float32.
 #include <cmath>
-#include <cstring>
 
 #include "attention_kernels.h"
+#include "numbers.h"
 #include "starloom/attention.h"
 
 namespace starloom {
 namespace {
 
 float widen(float x) { return x; }
-float widen(uint16_t x) {
-  const uint32_t bits = uint32_t(x) << 16;
-  float y;
-  std::memcpy(&y, &bits, 4);
-  return y;
-}
+float widen(uint16_t x) { return from_bf16(x); }
 
 void pack(const float* x, size_t n, float scale, void* packed) {
   for (size_t i = 0; i < n; ++i) static_cast<float*>(packed)[i] = x[i] * scale;

@@ -1,8 +1,8 @@
 // Turns queries and keys by their positions' angles (RoPE, NeoX layout) and puts keys and values into pages.
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
+#include "numbers.h"
 #include "starloom/attention.h"
 #include "starloom/threads.h"
 
@@ -18,11 +18,7 @@ void turn(float* x, const float* cosines, const float* sines, int half) {
 }
 
 void narrow(float x, float* y) { *y = x; }
-void narrow(float x, uint16_t* y) {  // to the nearest bf16, ties to even; NaN stays NaN
-  uint32_t bits;
-  std::memcpy(&bits, &x, 4);
-  *y = uint16_t(x != x ? (bits >> 16) | 64 : (bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
-}
+void narrow(float x, uint16_t* y) { *y = to_bf16(x); }
 
 // Position `at` of a page. The first of a pair clears its neighbour's values: a page taken over from another sequence may hold
 // anything there, even numbers that are not finite, and the products read pairs.

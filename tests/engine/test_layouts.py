@@ -14,6 +14,7 @@ from starloom.engine.layouts import (
     block_bytes,
     from_bf16_bits,
     matrix_bytes,
+    pack_bf16,
     pack_floats,
     pack_groups,
     unpack,
@@ -30,6 +31,10 @@ def random_groups(kind: str, rows: int, columns: int, seed: int) -> Groups:
         return Groups("q8", rng.integers(-128, 128, (rows, columns), np.int8), scale)
     numbers = rng.integers(0, 16, (rows, columns), np.uint8)
     return Groups("q4", numbers, scale) if kind == "q4" else Groups("q4m", numbers, scale, minimum)
+
+
+def packed_floats(values: np.ndarray, kind: str) -> np.ndarray:
+    return pack_floats(values) if kind == "f32" else pack_bf16(bf16_bits(values))
 
 
 @pytest.mark.parametrize(("kind", "size"), [("f32", 4096), ("bf16", 2048), ("q8", 1088), ("q4", 576), ("q4m", 640)])
@@ -55,7 +60,7 @@ def test_each_number_is_where_the_header_says(kind: str, rows: int, columns: int
     rng = np.random.default_rng(seed)
     values = rng.normal(0, 1, (rows, columns)).astype(np.float32)
     groups = random_groups(kind, rows, columns, seed) if kind.startswith("q") else None
-    data = pack_floats(values, kind) if groups is None else pack_groups(groups)
+    data = packed_floats(values, kind) if groups is None else pack_groups(groups)
     expected = {"f32": values, "bf16": from_bf16_bits(bf16_bits(values))}.get(kind)
     expected = groups.floats() if expected is None else expected
     whole = unpack(data, kind, rows, columns)
@@ -89,8 +94,18 @@ def at(data: np.ndarray, kind: str, row: int, column: int, columns: int) -> np.f
 @pytest.mark.parametrize("kind", KINDS)
 def test_rows_that_fill_the_last_stripe_are_zero(kind: str) -> None:
     values = np.ones((5, 64), np.float32)
-    data = pack_groups(random_groups(kind, 5, 64, 1)) if kind.startswith("q") else pack_floats(values, kind)
+    data = pack_groups(random_groups(kind, 5, 64, 1)) if kind.startswith("q") else packed_floats(values, kind)
     assert not unpack(data, kind, 16, 64)[5:].any()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(rows=ROWS, columns=COLUMNS, seed=st.integers(0, 99))
+def test_the_native_core_reads_the_same(kind: str, rows: int, columns: int, seed: int) -> None:
+    from starloom.engine import _native
+
+    values = np.random.default_rng(seed).normal(0, 1, (rows, columns)).astype(np.float32)
+    data = pack_groups(random_groups(kind, rows, columns, seed)) if kind.startswith("q") else packed_floats(values, kind)
+    np.testing.assert_allclose(_native.unpack(data, kind, rows, columns), unpack(data, kind, rows, columns), rtol=3e-7, atol=1e-6)
 
 
 @given(st.integers(0, 2**32 - 1))

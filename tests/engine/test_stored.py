@@ -7,6 +7,7 @@ from gguf import GGMLQuantizationType
 from weight_files import raw_tensor
 
 from starloom.core.errors import FormatError
+from starloom.engine.layouts import bf16_bits
 from starloom.engine.stored import KIND_OF, Stored
 
 EXACT = ("Q8_0", "Q4_0", "Q4_1")
@@ -55,6 +56,15 @@ def test_numbers_that_are_not_finite_are_refused(kind: str) -> None:
     for read in readers:
         with pytest.raises(FormatError, match="tensor 'some' holds numbers that are not finite"):
             read()
+
+
+@pytest.mark.parametrize("kind", KIND_OF)
+def test_bf16_is_the_values_rounded(kind: str) -> None:
+    tensor = random_tensor(kind)
+    np.testing.assert_array_equal(tensor.bf16(), bf16_bits(tensor.floats()))
+    tensor.data[1, :] = 0xFF
+    with pytest.raises(FormatError, match="not finite"):
+        tensor.bf16()
 
 
 def test_rows_are_views() -> None:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 F32 = NDArray[np.float32]
 F16 = NDArray[np.float16]
 U8 = NDArray[np.uint8]
+U16 = NDArray[np.uint16]
 
 Kind = Literal["f32", "bf16", "q8", "q4", "q4m"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
@@ -77,15 +78,19 @@ def blocks_of(data: U8, kind: Kind, rows: int, columns: int) -> NDArray[Any]:
     return data.view(_BLOCKS[kind]).reshape(num_stripes(rows), columns // BLOCK)
 
 
-def pack_floats(weights: F32, kind: Literal["f32", "bf16"]) -> U8:
-    """Pack [N, K]; bf16 rounds to the nearest, ties to even."""
+def pack_floats(weights: F32) -> U8:
+    """Pack [N, K] as f32."""
     whole = _padded(weights)
-    stripes, columns = len(whole) // STRIPE, whole.shape[1]
-    packed = np.empty((stripes, columns // BLOCK), _BLOCKS[kind])
-    if kind == "f32":
-        packed["numbers"] = whole.reshape(stripes, STRIPE, -1, BLOCK).transpose(0, 2, 3, 1)
-    else:
-        packed["numbers"] = bf16_bits(whole).reshape(stripes, STRIPE, -1, BLOCK // 2, 2).transpose(0, 2, 3, 1, 4)
+    packed = np.empty((len(whole) // STRIPE, whole.shape[1] // BLOCK), _BLOCKS["f32"])
+    packed["numbers"] = whole.reshape(len(packed), STRIPE, -1, BLOCK).transpose(0, 2, 3, 1)
+    return packed.reshape(-1).view(np.uint8)
+
+
+def pack_bf16(bits: U16) -> U8:
+    """Pack [N, K] as bf16, given by its bits."""
+    whole = _padded(bits)
+    packed = np.empty((len(whole) // STRIPE, whole.shape[1] // BLOCK), _BLOCKS["bf16"])
+    packed["numbers"] = whole.reshape(len(packed), STRIPE, -1, BLOCK // 2, 2).transpose(0, 2, 3, 1, 4)
     return packed.reshape(-1).view(np.uint8)
 
 
@@ -130,14 +135,21 @@ def unpack(data: U8, kind: Kind, rows: int, columns: int) -> F32:
     return from_bf16_bits(numbers.transpose(0, 3, 1, 2, 4).reshape(-1, columns)[:rows])
 
 
-def bf16_bits(values: F32) -> NDArray[np.uint16]:
+def bf16_bits(values: F32) -> U16:
     """The upper halves of float32 numbers, rounded to the nearest, ties to even; numbers that are not finite stay so."""
     bits = np.ascontiguousarray(values).view(np.uint32)
-    rounded = ((bits + (((bits >> 16) & 1) + 0x7FFF)) >> 16).astype(np.uint16)
-    return np.where(np.isnan(values), np.uint16(0x7FC0), rounded)
+    rounded = bits >> 16
+    rounded &= 1
+    rounded += 0x7FFF
+    rounded += bits
+    rounded >>= 16
+    halves = rounded.astype(np.uint16)
+    if (strange := np.isnan(values)).any():
+        halves[strange] = 0x7FC0
+    return halves
 
 
-def from_bf16_bits(bits: NDArray[np.uint16]) -> F32:
+def from_bf16_bits(bits: U16) -> F32:
     """bfloat16 numbers, given by their bits, as float32."""
     return (bits.astype(np.uint32) << 16).view(np.float32)
 

@@ -15,14 +15,14 @@ import numpy as np
 from starloom.contract.model_config import StarCoder2Config
 from starloom.contract.model_tensors import EMBEDDING, HEAD
 from starloom.core.errors import FormatError, SettingsError
-from starloom.engine.layouts import F32, KINDS, STRIPE, U8, Groups, Kind, matrix_bytes, pack_floats, pack_groups
+from starloom.engine.layouts import F32, KINDS, STRIPE, U8, Groups, Kind, matrix_bytes, pack_bf16, pack_floats, pack_groups
 from starloom.engine.rounding import rounded
 from starloom.engine.sources import Source
 from starloom.engine.stored import KIND_OF, Stored
 
 PackedKind = Literal["f32", "bf16", "q8", "q4", "q4m", "vector"]
 
-_PIECE_NUMBERS = 1 << 20  # numbers that are converted at once; a few times 4 bytes each
+_PIECE_NUMBERS = 1 << 18  # converted at once: a few arrays of this size stay in the cache
 _WIDTH: Final[dict[Kind, int]] = {"q4": 0, "q4m": 1, "q8": 2, "bf16": 3, "f32": 4}
 
 
@@ -122,8 +122,10 @@ def _rows(stored: list[Stored], start: int, stop: int) -> list[Stored]:
 
 
 def _packed(stored: list[Stored], kind: Kind) -> U8:
-    if kind in ("f32", "bf16"):
-        return pack_floats(np.concatenate([tensor.floats() for tensor in stored]), kind)
+    if kind == "f32":
+        return pack_floats(np.concatenate([tensor.floats() for tensor in stored]))
+    if kind == "bf16":
+        return pack_bf16(np.concatenate([tensor.bf16() for tensor in stored]))
     found = [_groups(tensor, kind) for tensor in stored]
     if len(found) == 1:
         return pack_groups(found[0])

@@ -26,7 +26,7 @@ from starloom.core.progress import bar
 from starloom.engine.calibration import Moments, moments_by_layer
 from starloom.engine.feedback import rounded_with_feedback
 from starloom.engine.gguf_blocks import written
-from starloom.engine.layouts import U8, Groups, Kind, bf16_bits
+from starloom.engine.layouts import U8, Groups, Kind
 from starloom.engine.rounding import rounded
 from starloom.engine.sources import Source, open_source
 from starloom.engine.stored import Stored
@@ -128,7 +128,7 @@ def _bytes(stored: Stored, kind: GGMLQuantizationType, moments: Moments | None) 
     if kind == _T.F16:
         return _half_bytes(stored)
     if kind == _T.BF16:
-        return bf16_bits(stored.floats()).view(np.uint8)
+        return stored.bf16().view(np.uint8)
     if moments is not None:
         return written(rounded_with_feedback(stored.floats(), _KINDS[kind], moments))
     rows = range(0, stored.shape[0], _ROWS)

@@ -15,7 +15,7 @@ from gguf import GGMLQuantizationType
 
 from starloom.core.errors import FormatError
 from starloom.engine.gguf_blocks import READERS
-from starloom.engine.layouts import F32, U8, Groups, Kind, from_bf16_bits
+from starloom.engine.layouts import F32, U8, U16, Groups, Kind, bf16_bits, from_bf16_bits
 
 Floats = TypeVar("Floats", bound=np.ndarray[Any, Any])
 
@@ -66,6 +66,15 @@ class Stored:
                 values = np.asarray(gguf.dequantize(raw, GGMLQuantizationType[self.format]), np.float32)
         return self._finite(values).reshape(self.shape)
 
+    def bf16(self) -> U16:
+        """The values as the bits of bfloat16, rounded where the format has more. Raises `FormatError` as `floats`."""
+        if self.format != "BF16":
+            return bf16_bits(self.floats())
+        bits = np.ascontiguousarray(self.data).view("<u2").reshape(self.shape)
+        if (bits & 0x7F80 == 0x7F80).any():
+            raise self._not_finite()
+        return bits
+
     def groups(self) -> Groups | None:
         """The whole numbers with their scales, where the engine holds them as they are. Raises `FormatError` as `floats`."""
         if self.format not in READERS:
@@ -78,5 +87,8 @@ class Stored:
 
     def _finite(self, values: Floats) -> Floats:
         if not np.isfinite(values).all():
-            raise FormatError(f"tensor '{self.name}' holds numbers that are not finite: the file is damaged")
+            raise self._not_finite()
         return values
+
+    def _not_finite(self) -> FormatError:
+        return FormatError(f"tensor '{self.name}' holds numbers that are not finite: the file is damaged")

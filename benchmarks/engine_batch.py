@@ -50,7 +50,7 @@ def all_at_once(complete: Complete, asked: list[list[int]], new: int) -> dict[st
 
 def measure(arguments: argparse.Namespace) -> list[dict[str, dict[str, float]]]:
     """Rounds, after one that warms up; the systems take turns at being first."""
-    size = Contract.of(arguments.model).tokenizer.vocab_size
+    tokenizer = Contract.of(arguments.model).tokenizer
     context, found = PREFIX + OWN + arguments.new + 16, []
     with (
         OurEngine.start(arguments.model, threads=arguments.threads, guesses=False) as ours,
@@ -58,10 +58,11 @@ def measure(arguments: argparse.Namespace) -> list[dict[str, dict[str, float]]]:
             arguments.peers / "llama", arguments.model, threads=arguments.threads, context=context, slots=arguments.requests
         ) as server,
     ):
+        server.forbidden = tuple(tokenizer.special_ids.values())
         systems: dict[str, Complete] = {"Starloom": ours.complete, "llama-server": server.complete}
         for number in range(arguments.rounds + 1):
             names = sorted(systems, reverse=bool(number % 2))
-            asked = prompts(number, arguments.requests, size)
+            asked = prompts(number, arguments.requests, tokenizer.vocab_size)
             one = {name: all_at_once(systems[name], asked, arguments.new) for name in names}
             print(f"round {number}: {one}", file=sys.stderr, flush=True)
             if number:

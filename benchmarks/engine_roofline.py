@@ -60,7 +60,7 @@ def draw(record: dict[str, Any], out: Path) -> None:
                 axes.annotate(name, (x, y), textcoords="offset points", xytext=(6, -10), fontsize=8)
     axes.set(xscale="log", yscale="log", xlabel="operations for each byte of weights", ylabel="operations a second")
     axes.grid(which="major", alpha=0.3)
-    axes.legend(loc="lower right")
+    axes.legend(loc="lower center")
     figure.savefig(out, dpi=110)
 
 

@@ -4,10 +4,10 @@
     python benchmarks/keystroke_replay.py PEERS [MODEL.gguf]                   (a file of Python's own library)
         [--keystrokes 30] [--threads 2] [--record keystrokes]
 
-The prompt has 1,172 tokens before the cursor and 300 after it, the answer 16 tokens, greedily. Both orders of a fill-in are
-measured: SPM, where a keystroke adds to the end of the prompt, and PSM, where the suffix stands behind it and must be read
-again. The server keeps its cache and gets ids, so that it is asked in its best way. On the library's text our engine guesses and
-uses earlier answers; on random ids it does not. Systems take turns keystroke by keystroke.
+The prompt has 1,172 tokens before the cursor and 300 after it, or fewer where the model's context is shorter; the answer has 16,
+chosen greedily. Both orders of a fill-in are measured: SPM, where a keystroke adds to the end of the prompt, and PSM, where the
+suffix stands behind it and must be read again. The server keeps its cache and gets ids, so that it is asked in its best way. On
+the library's text our engine guesses and uses earlier answers; on random ids it does not. Systems take turns by keystroke.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from peers.our_engine import OurEngine
 
 from starloom.contract import Contract
 from starloom.contract.embedded import embedded_model
+from starloom.contract.gguf_model import GgufFile
 from starloom.contract.layouts import Marks, Order, fill_in_start
 
 PREFIX, SUFFIX, NEW = 1172, 300, 16
@@ -50,17 +51,24 @@ class Typing:
         return [fill_in_start(marks, self.before + self.typed[:count], self.after, order) for count in range(len(self.typed) + 1)]
 
 
-def library_text(contract: Contract, keystrokes: int) -> Typing:
+def lengths(positions: int, keystrokes: int) -> tuple[int, int]:
+    """Tokens before and behind the cursor for a model of so many positions."""
+    room = positions - keystrokes - 2 * NEW
+    share = min(1.0, room / (PREFIX + SUFFIX))
+    return int(PREFIX * share), int(SUFFIX * share)
+
+
+def library_text(contract: Contract, keystrokes: int, before: int, after: int) -> Typing:
     """Somewhere in `argparse.py`: the text that was there is typed."""
     ids = contract.tokenizer.encode(Path(argparse.__file__).read_bytes())[2000:]
-    end = PREFIX + keystrokes
-    return Typing(ids[:PREFIX], ids[PREFIX:end], ids[end : end + SUFFIX])
+    end = before + keystrokes
+    return Typing(ids[:before], ids[before:end], ids[end : end + after])
 
 
-def random_ids(contract: Contract, keystrokes: int) -> Typing:
+def random_ids(contract: Contract, keystrokes: int, before: int, after: int) -> Typing:
     """Ids that say nothing."""
-    ids = np.random.default_rng(0).integers(300, contract.tokenizer.vocab_size, PREFIX + keystrokes + SUFFIX).tolist()
-    return Typing(ids[:PREFIX], ids[PREFIX : PREFIX + keystrokes], ids[PREFIX + keystrokes :])
+    ids = np.random.default_rng(0).integers(300, contract.tokenizer.vocab_size, before + keystrokes + after).tolist()
+    return Typing(ids[:before], ids[before : before + keystrokes], ids[before + keystrokes :])
 
 
 def replay(systems: dict[str, Complete], prompts: list[list[int]]) -> dict[str, list[Answer]]:
@@ -88,7 +96,7 @@ def summary(answers: list[Answer]) -> dict[str, float]:
     }
 
 
-def markdown(known: dict[str, Any], title: str, results: dict[str, dict[str, float]], same: str) -> str:
+def markdown(known: dict[str, Any], title: str, results: dict[str, dict[str, float]], note: str) -> str:
     """The record for people; ratios are to llama-server's best order."""
     best = min((values["median_ms"] for name, values in results.items() if name.startswith("llama")), default=0.0)
     rows = [
@@ -100,27 +108,26 @@ def markdown(known: dict[str, Any], title: str, results: dict[str, dict[str, flo
         for name, values in results.items()
     ]
     columns = ("system", "median ms", "p95 ms", "greatest ms", "evaluated, median", "most", "median, of llama-server's best")
-    notes = (f"{PREFIX} + {SUFFIX} tokens, {NEW} tokens an answer, greedy. {same}",)
-    return record.heading(title, known, *notes) + "\n" + record.table(columns, rows)
+    return record.heading(title, known, note) + "\n" + record.table(columns, rows)
 
 
-def measure(arguments: argparse.Namespace) -> tuple[dict[str, dict[str, list[Answer]]], dict[str, int]]:
-    """Answers by order and system; how many of ours are the server's, by order."""
-    contract = Contract.of(arguments.model)
-    typing = (random_ids if arguments.random else library_text)(contract, arguments.keystrokes)
+def measure(arguments: argparse.Namespace) -> tuple[dict[str, dict[str, list[Answer]]], dict[str, int], Typing]:
+    """Answers by order and system; how many of ours are the server's, by order; what was typed."""
+    contract, positions = Contract.of(arguments.model), GgufFile(arguments.model).config.max_position_embeddings
+    before, after = lengths(positions, arguments.keystrokes)
+    typing = (random_ids if arguments.random else library_text)(contract, arguments.keystrokes, before, after)
+    threads, context = arguments.threads, min(positions, before + after + arguments.keystrokes + 2 * NEW)
     found, same = {}, {}
     for order in ORDERS:
-        context = PREFIX + SUFFIX + arguments.keystrokes + 2 * NEW
         with (
-            OurEngine.start(arguments.model, threads=arguments.threads, guesses=not arguments.random) as ours,
-            LlamaServer.start(arguments.peers / "llama", arguments.model, threads=arguments.threads, context=context) as server,
+            OurEngine.start(arguments.model, threads=threads, guesses=not arguments.random) as ours,
+            LlamaServer.start(arguments.peers / "llama", arguments.model, threads=threads, context=context) as server,
         ):
+            server.forbidden = tuple(contract.tokenizer.special_ids.values())
             systems: dict[str, Complete] = {"Starloom": ours.complete, "llama-server": server.complete}
-            answers = replay(systems, typing.prompts(contract.marks, order))
-        found[order] = answers
-        pairs = zip(*answers.values(), strict=True)
-        same[order] = sum(one.ids == other.ids for one, other in pairs)
-    return found, same
+            found[order] = replay(systems, typing.prompts(contract.marks, order))
+        same[order] = sum(one.ids == other.ids for one, other in zip(*found[order].values(), strict=True))
+    return found, same, typing
 
 
 def main() -> None:
@@ -134,7 +141,7 @@ def main() -> None:
     arguments = parser.parse_args()
     known = record.facts()
     try:
-        found, same = measure(arguments)
+        found, same, typing = measure(arguments)
     except (OSError, RuntimeError) as error:
         sys.exit(f"keystroke_replay: {error}")
     results = {
@@ -143,7 +150,8 @@ def main() -> None:
     equal = ", ".join(f"{count} of {arguments.keystrokes} in {order.upper()}" for order, count in same.items())
     title = f"Keystrokes on {arguments.model.name}, {'random ids' if arguments.random else 'Python text'}"
     raw = {order: {name: [asdict(one) for one in values] for name, values in answers.items()} for order, answers in found.items()}
-    text = markdown(known, title, results, f"Equal answers: {equal}.")
+    sizes = f"{len(typing.before)} + {len(typing.after)} tokens, {NEW} an answer, greedy."
+    text = markdown(known, title, results, f"{sizes} Equal answers: {equal}.")
     record.write(arguments.record, {"facts": known, "results": results, "answers": json.loads(json.dumps(raw))}, text)
 
 

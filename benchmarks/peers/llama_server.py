@@ -18,10 +18,11 @@ _PATIENCE = 120.0  # seconds for a model to load
 
 
 class LlamaServer:
-    """A running server. Each request may come from a thread of its own."""
+    """A running server. Each request may come from a thread of its own. Tokens in `forbidden` are never chosen."""
 
     def __init__(self, port: int) -> None:
         self._port = port
+        self.forbidden: Sequence[int] = ()
 
     @classmethod
     @contextlib.contextmanager
@@ -44,7 +45,8 @@ class LlamaServer:
     def complete(self, ids: Sequence[int], new: int) -> Answer:
         """Exactly `new` tokens, greedily, with what the server has cached of the prompt."""
         asked = {"prompt": list(ids), "n_predict": new, "temperature": 0.0, "top_k": 1, "cache_prompt": True}
-        rest = {"ignore_eos": True, "return_tokens": True, "samplers": ["top_k"]}
+        rest: dict[str, Any] = {"ignore_eos": True, "return_tokens": True, "samplers": ["top_k"]}
+        rest["logit_bias"] = [[token, False] for token in self.forbidden]
         began = time.perf_counter()
         answer = self._ask("POST", "/completion", asked | rest)
         return Answer(answer["tokens"], answer["timings"]["prompt_n"], time.perf_counter() - began)

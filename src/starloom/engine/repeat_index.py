@@ -31,22 +31,36 @@ class Match:
 
 
 class _Chains:
-    """The places that runs of `order` tokens lead to, newest first; a place is the number of the token behind the run."""
+    """The places that runs of `order` tokens lead to, newest first; a place is the number of the token behind the run.
+
+    Runs are found by a hash: the sum of token * F^(distance to the end of the run + 1), so that it rolls from run to run.
+    """
 
     def __init__(self, order: int, capacity: int) -> None:
-        self.order = order
+        self.order, self._leaving = order, pow(_FACTOR, order, _WORD + 1)
         self._shift = 64 - max(capacity, 2).bit_length()
         self._newest = np.full(1 << (64 - self._shift), -1, np.int64)
         self._before = np.full(capacity, -1, np.int64)
         self._newest_view, self.before = self._newest.data, self._before.data
 
-    def newest(self, run: Sequence[int]) -> int:
-        """The newest place behind a run with the hash of `run`, -1 for none."""
-        return int(self._newest_view[self._bucket(run)])
+    def hash_of(self, run: Sequence[int]) -> int:
+        """The hash of a run."""
+        mixed = 0
+        for token in run:
+            mixed = (mixed + token) * _FACTOR & _WORD
+        return mixed
 
-    def add(self, run: Sequence[int], place: int) -> None:
-        bucket = self._bucket(run)
-        self.before[place % len(self.before)] = self._newest_view[bucket]
+    def rolled(self, mixed: int, leaving: int, coming: int) -> int:
+        """The hash of a run when its first token has left and another has come."""
+        return (mixed - leaving * self._leaving + coming) * _FACTOR & _WORD
+
+    def newest(self, mixed: int) -> int:
+        """The newest place behind a run with this hash, -1 for none."""
+        return int(self._newest_view[mixed >> self._shift])
+
+    def add(self, mixed: int, place: int) -> None:
+        bucket = mixed >> self._shift
+        self.before[place % len(self._before)] = self._newest_view[bucket]
         self._newest_view[bucket] = place
 
     def add_many(self, tokens: npt.NDArray[np.int64], first: int) -> None:
@@ -62,12 +76,6 @@ class _Chains:
         ends = np.concatenate((begins[1:], [True]))
         self._newest[buckets[ends]] = places[ends]
 
-    def _bucket(self, run: Sequence[int]) -> int:
-        mixed = 0
-        for token in run:
-            mixed = (mixed + token) * _FACTOR & _WORD
-        return mixed >> self._shift
-
     def _buckets(self, tokens: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64]:
         words, mixed = tokens.view(np.uint64), np.zeros(count, np.uint64)
         for i in range(self.order):
@@ -79,7 +87,8 @@ class RepeatIndex:
     """Texts, of which the newest `capacity` tokens are kept. Token ids are whole numbers from 0 on.
 
     `orders` are the lengths of the runs that lead to places: no match is shorter than the least, and of a run that occurred very
-    often the newest `candidates` places are looked at, for the longest order that has any.
+    often the newest `candidates` places are looked at, for the longest order that has any. `ends` are the hashes of the runs at
+    the end of the newest text; with them another index of the same orders need not compute them to `find` the same tail.
     """
 
     def __init__(self, capacity: int, *, orders: Sequence[int] = (8, 3), candidates: int = 16) -> None:
@@ -89,6 +98,7 @@ class RepeatIndex:
         self._ring = np.full(capacity, _END, np.int64)
         self._tokens = self._ring.data
         self._chains = [_Chains(order, capacity) for order in sorted(orders, reverse=True)]
+        self.ends = [0] * len(orders)
 
     @property
     def oldest(self) -> int:
@@ -109,12 +119,14 @@ class RepeatIndex:
         for start in range(0, len(tokens), self.capacity // 2 or 1):
             self._append_many(np.asarray(tokens[start : start + (self.capacity // 2 or 1)], np.int64))
 
-    def find(self, tail: Sequence[int]) -> Match | None:
+    def find(self, tail: Sequence[int], ends: Sequence[int] | None = None) -> Match | None:
         """The newest of the longest matches of the end of `tail`, of which the last `LONGEST` tokens count."""
         tail = tail[-LONGEST:]
-        for chains in self._chains:
-            if len(tail) >= chains.order and (match := self._longest(chains, tail)):
-                return match
+        for number, chains in enumerate(self._chains):
+            if len(tail) >= chains.order:
+                mixed = chains.hash_of(tail[-chains.order :]) if ends is None else ends[number]
+                if match := self._longest(chains, mixed, tail):
+                    return match
         return None
 
     def after(self, match: Match, most: int) -> list[int]:
@@ -131,38 +143,42 @@ class RepeatIndex:
         return found
 
     def _append(self, token: int) -> None:
-        for chains in self._chains:
-            if self.size >= chains.order:
-                chains.add(self._kept(self.size - chains.order), self.size)
-        self._tokens[self.size % self.capacity] = token
+        size, capacity, tokens, ends = self.size, self.capacity, self._tokens, self.ends
+        for number, chains in enumerate(self._chains):
+            leaving = 0
+            if size >= chains.order:
+                chains.add(ends[number], size)
+                leaving = tokens[(size - chains.order) % capacity]
+            ends[number] = chains.rolled(ends[number], leaving, token)
+        tokens[size % capacity] = token
         self.size += 1
 
     def _append_many(self, tokens: npt.NDArray[np.int64]) -> None:
         for chains in self._chains:
             first = max(self.size, chains.order)
-            before = self._kept(first - chains.order)
             if first < self.size + len(tokens):
-                chains.add_many(np.concatenate((np.asarray(before, np.int64), tokens)), first)
+                chains.add_many(np.concatenate((np.asarray(self._kept(first - chains.order), np.int64), tokens)), first)
         self._ring[np.arange(self.size, self.size + len(tokens)) % self.capacity] = tokens
         self.size += len(tokens)
+        self.ends = [chains.hash_of(self._kept(max(0, self.size - chains.order))) for chains in self._chains]
 
     def _kept(self, first: int) -> list[int]:
         """The tokens from place `first` on."""
         return [self._tokens[place % self.capacity] for place in range(first, self.size)]
 
-    def _longest(self, chains: _Chains, tail: Sequence[int]) -> Match | None:
-        place, best = chains.newest(tail[-chains.order :]), Match(chains.order - 1, -1)
+    def _longest(self, chains: _Chains, mixed: int, tail: Sequence[int]) -> Match | None:
+        tokens, capacity, before, oldest = self._tokens, self.capacity, chains.before, self.oldest
+        place, best, length = chains.newest(mixed), -1, chains.order - 1
         for _ in range(self._candidates):
-            if place <= self.oldest:
+            if place <= oldest or length == len(tail):
                 break
-            if self._tokens[place % self.capacity] != _END:
-                length = self._common(place, tail)
-                if length > best.length:
-                    best = Match(length, place)
-                if length == len(tail):
-                    break
-            place = chains.before[place % self.capacity]
-        return best if best.place >= 0 else None
+            # a longer match agrees with the tail where the best one ended
+            if tokens[(place - 1 - length) % capacity] == tail[-1 - length] and tokens[place % capacity] != _END:
+                common = self._common(place, tail)
+                if common > length:
+                    best, length = place, common
+            place = before[place % capacity]
+        return Match(length, best) if best >= 0 else None
 
     def _common(self, place: int, tail: Sequence[int]) -> int:
         """How many tokens before `place` are those at the end of `tail`."""

@@ -122,7 +122,7 @@ class Speculation:
     def _guess(self, own: RepeatIndex, tail: Sequence[int], most: int) -> tuple[int, list[int]]:
         """The length of the longest match in `own` or in the shared index, and what is worth trying after it."""
         with self._lock:
-            here, there = own.find(tail), self._index.find(tail)
+            here, there = own.find(tail, own.ends), self._index.find(tail, own.ends)
             index, match = (own, here) if there is None or (here and here.length >= there.length) else (self._index, there)
             if match is None:
                 return 0, []

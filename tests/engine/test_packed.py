@@ -163,6 +163,26 @@ def test_without_a_place_for_the_file_the_model_is_packed_in_memory(
     assert list(cache.iterdir()) == []
 
 
+def test_a_cache_folder_that_is_a_file_does_no_harm(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("mine")
+    monkeypatch.setenv("STARLOOM_CACHE", str(tmp_path / "file"))
+    with pytest.warns(CacheWarning, match="cannot be written"):
+        open_packed(model)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_what_killed_processes_left_is_removed(model: Path, cache: Path) -> None:
+    open_packed(model)
+    (file,) = cache.iterdir()
+    file.unlink()
+    old, new = cache / f".{file.name}.a.partial", cache / f".{file.name}.b.partial"
+    for partial in (old, new):
+        partial.write_bytes(b"x")
+    os.utime(old, (1, 1))
+    open_packed(model)
+    assert sorted(path.name for path in cache.iterdir()) == sorted([file.name, new.name])
+
+
 def test_a_full_disk_is_seen_before_writing(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10, 9, 1))
     with pytest.warns(CacheWarning, match=r"needs 0.* MB; 0.0 MB are free"):

@@ -7,13 +7,13 @@ Knows nothing of what keys, tensors and their kinds mean.
 
 from __future__ import annotations
 
-import mmap
 import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from starloom.core.errors import FormatError, InputError
+from starloom.core.mapping import mapped
 
 _MAGIC, _VERSIONS, _ALIGNMENT, _MOST_DIMENSIONS = b"GGUF", (2, 3), 32, 4
 _NUMBERS: Final = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
@@ -46,8 +46,7 @@ def read_header(path: Path) -> GgufHeader:
         raise InputError(f"there is no file at '{path}'")
     if path.stat().st_size == 0:
         raise FormatError(f"'{path}' is empty")
-    with path.open("rb") as stream:
-        data = memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
+    data = mapped(path)
     try:
         return _header(data)
     except FormatError as error:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 import math
-import mmap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from starloom.core.errors import FormatError
+from starloom.core.mapping import mapped
 
 ITEM_BYTES: Final = {
     **{"BOOL": 1, "U8": 1, "I8": 1, "F8_E5M2": 1, "F8_E4M3": 1, "I16": 2, "U16": 2, "F16": 2, "BF16": 2},
@@ -53,8 +53,7 @@ def read_safetensors(path: Path) -> SafetensorsHeader:
         raise FormatError(f"'{path}' is missing")
     if path.stat().st_size < 8:
         raise FormatError(f"{path}: damaged or truncated safetensors file (it has {path.stat().st_size} bytes)")
-    with path.open("rb") as stream:
-        data = memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
+    data = mapped(path)
     try:
         return SafetensorsHeader(_entries(data), data)
     except (ValueError, RecursionError) as error:

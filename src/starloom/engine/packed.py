@@ -6,10 +6,13 @@ from, and is made again when these change or when it is damaged. Where there can
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import glob
 import hashlib
 import os
 import shutil
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,7 +30,7 @@ from starloom.engine.sources import files_of, open_source
 
 __all__ = ["PackedModel", "PackedTensor", "open_packed", "pack_in_memory"]
 
-_NO_FILE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR)
+_ABANDONED = 3600.0  # seconds after which a file that is not finished belongs to nobody
 
 
 class CacheWarning(UserWarning):
@@ -50,8 +53,6 @@ def open_packed(path: str | os.PathLike[str], quant: Kind | None = None) -> Pack
     try:
         _write(model, quant, source, file)
     except OSError as error:
-        if error.errno not in _NO_FILE:
-            raise
         warnings.warn(
             f"'{file}' cannot be written ({error.strerror}): the model is packed in memory, and again at the next "
             "start; set STARLOOM_CACHE to a folder with room",
@@ -106,10 +107,19 @@ def _write(model: ModelSource, quant: Kind | None, source: Source, file: Path) -
     kinds = _kinds(model, quant)
     _, total = placed(model.config, kinds)
     file.parent.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(file)
     if (free := shutil.disk_usage(file.parent).free) < total:
         raise OSError(errno.ENOSPC, f"it needs {gigabytes(total)}; {gigabytes(free)} are free", str(file))
     with new_file(file) as partial, bar("packing", len(kinds)) as progress:
         write_packed(partial, model.config, kinds, source, _pieces(model, kinds, progress.advance))
+
+
+def _remove_abandoned(file: Path) -> None:
+    """Remove what processes left that were killed while they wrote `file`."""
+    for partial in file.parent.glob(f".{glob.escape(file.name)}.*.partial"):
+        with contextlib.suppress(OSError):
+            if time.time() - partial.stat().st_mtime > _ABANDONED:
+                partial.unlink()
 
 
 def _kinds(model: ModelSource, quant: Kind | None) -> dict[str, PackedKind]:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import mmap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ import numpy as np
 
 from starloom.contract.model_config import StarCoder2Config
 from starloom.core.errors import FormatError, InputError
+from starloom.core.mapping import mapped
 from starloom.engine.layouts import F32, KINDS, U8, unpack
 from starloom.engine.plan import PackedKind, parts, tensor_bytes
 
@@ -136,8 +136,7 @@ def read_packed(path: Path) -> tuple[PackedModel, Source]:
         raise InputError(f"there is no packed model at '{path}'")
     if path.stat().st_size < _FIXED:
         raise FormatError(f"'{path}' is damaged: it has {path.stat().st_size} bytes")
-    with path.open("rb") as stream:
-        data = np.frombuffer(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
+    data = np.frombuffer(mapped(path), np.uint8)
     try:
         return _read(data)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-COMMANDS = ("complete", "tokenize", "data build", "data fetch", "train")
+COMMANDS = ("complete", "bench", "tokenize", "data build", "data fetch", "train")
 
 
 def help_of(command: str) -> str:

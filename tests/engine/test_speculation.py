@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from starloom.engine.odds import ROW_COST, Odds, RowCost
 from starloom.engine.repeat_index import LONGEST, Match, RepeatIndex
-from starloom.engine.speculation import Odds, RepeatGuesser, Speculation
+from starloom.engine.speculation import RepeatGuesser, Speculation
 
 ALL = 1 << 30  # look at every candidate
 few_tokens = st.lists(st.integers(0, 2), max_size=80)
@@ -140,7 +141,7 @@ def saved(odds: Odds, chance: float, rounds: int, match: int, row_cost: float) -
     """Steps saved by following `odds` for `rounds` steps when each token of a guess is right with `chance`."""
     draw, gain = random.Random(0), 0.0
     for _ in range(rounds):
-        offered = odds.length(match)
+        offered = odds.length(match, row_cost)
         accepted = next((i for i in range(offered) if draw.random() >= chance), offered)
         odds.count(match, offered, accepted) if offered else None
         gain += accepted - row_cost * offered
@@ -149,7 +150,7 @@ def saved(odds: Odds, chance: float, rounds: int, match: int, row_cost: float) -
 
 @pytest.mark.parametrize("match", [3, 7, 15, 31, LONGEST])
 def test_guesses_that_fail_cost_little_and_soon_nothing(match):
-    odds = Odds(row_cost=0.1)
+    odds = Odds()
     assert saved(odds, 0.0, 300, match, 0.1) > -0.03 * 300
     assert saved(odds, 0.0, 1000, match, 0.1) > -0.006 * 1000
 
@@ -170,6 +171,38 @@ def test_guessing_begins_again_when_the_text_changes():
 
 def test_a_guess_after_a_longer_match_is_trusted_more():
     assert [Odds().length(match) for match in (3, 8, 16, 32)] == sorted(Odds().length(match) for match in (3, 8, 16, 32))
+
+
+def test_dear_rows_are_tried_less():
+    assert [Odds().length(16, cost) for cost in (0.02, 0.1, 0.3, 0.79)] == [17, 10, 5, 1]
+    assert Odds().length(2, 0.5) == 0
+
+
+def test_a_rows_cost_is_learned_from_times():
+    cost = RowCost()
+    assert cost.share == ROW_COST
+    cost.count(4, 9.0)  # nothing to compare with
+    assert cost.share == ROW_COST
+    for _ in range(100):
+        cost.count(0, 2.0)
+        cost.count(4, 2.0 + 4 * 0.5)
+    assert cost.share == pytest.approx(0.25, abs=0.01)
+    cost.count(0, 1000.0)
+    cost.count(1, 1000.0)
+    assert cost.share < 0.3
+
+
+def test_guessers_time_their_steps():
+    now = [0.0]
+    speculation = Speculation(clock=lambda: now[0])
+    guesser, ids = speculation.guesser(), [*range(20)] * 2
+    for number in range(200):
+        tried = len(guesser.guess(ids, 4 * (number % 2)))
+        right = tried if number % 3 else 0
+        now[0] += 1 + 0.3 * tried + 10 * right  # what comes true takes time of its own
+        guesser.accept(tried, right)
+        ids += [(ids[-1] + 1 + place) % 20 for place in range(right + 1)]
+    assert speculation._row_cost.share == pytest.approx(0.3, abs=0.05)
 
 
 def test_stats_count_what_was_tried():

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
 
     from starloom.engine.bench import Report
     from starloom.engine.layouts import Kind
+    from starloom.engine.native_core import NativeCore
     from starloom.engine.packed_file import PackedModel
 
 _ROUNDS = 5
@@ -77,8 +81,34 @@ def _measured(model: PackedModel, shape: str | None, threads: int | None, rounds
         "operations_per_token": work.operations,
         "bytes_per_token": work.bytes_read,
     }
-    with bar("measuring", rounds + 1) as progress:
-        return measure(core, work, machine, rounds=rounds, depth=depth, facts=facts, progress=progress.advance)
+    with bar("measuring", rounds + 1) as progress, _first_token(core, model) as first_token:
+        return measure(
+            *(core, work, machine),
+            rounds=rounds,
+            depth=depth,
+            first_token=first_token,
+            facts=facts,
+            progress=progress.advance,
+        )
+
+
+@contextmanager
+def _first_token(core: NativeCore, model: PackedModel) -> Iterator[Callable[[Sequence[int]], float] | None]:
+    """Times the first token through the whole engine; random weights have no tokenizer, and are timed without."""
+    from starloom.contract import Contract, Prompt
+    from starloom.engine import Engine
+
+    if model.source is None:
+        yield None
+        return
+    with Engine(core, Contract.of(model.source)) as engine:
+
+        def seconds(ids: Sequence[int]) -> float:
+            began = time.perf_counter()
+            engine.generate(Prompt([*ids]), max_tokens=1, stops=(), speculate=False)
+            return time.perf_counter() - began
+
+        yield seconds
 
 
 def _table(report: Report) -> Table:

@@ -1,26 +1,20 @@
 """Guesses at what the model will write, taken from what was written before: no second model, and never another result.
 
 A `Guesser` proposes tokens; the scheduler runs them in one step with the newest token and keeps those that the model would have
-chosen itself. Texts come from the request, from files that the engine was shown and from recent answers. How many tokens are
-proposed follows from how often proposals came true of late after matches of that length. Knows nothing of models or sampling.
+chosen itself. Texts come from the request, from files that the engine was shown and from recent answers; how many tokens are
+proposed is decided by `odds`. Knows nothing of models or sampling.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import Protocol
 
+from starloom.engine.odds import Odds, RowCost
 from starloom.engine.repeat_index import LONGEST, RepeatIndex
-
-ROW_COST = 0.1
-"""What one more row costs in a step that decodes one token, as a share of that step; a cautious figure for 3B on two cores."""
-
-_FADE = 0.95
-_START = (0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9)  # chances before anything is known, by bit length of the match
-_REST = 32
 
 
 class Guesser(Protocol):
@@ -43,50 +37,15 @@ class SpeculationStats:
     accepted: int = 0
 
 
-class Odds:
-    """How far a match of a given length is worth following.
-
-    The k-th token of a guess comes true with chance p^k; it is worth trying while that exceeds what a row costs. p is counted by
-    length of the match, and older counts fade. Where p is too low for any token, one is tried now and then, to notice a change.
-    """
-
-    def __init__(self, row_cost: float = ROW_COST) -> None:
-        assert 0 < row_cost < 1
-        self._least = math.log(row_cost)
-        self._came_true = [4 * chance for chance in _START]
-        self._failed = [4 * (1 - chance) for chance in _START]
-        self._silent = [0] * len(_START)
-
-    def length(self, match: int) -> int:
-        """How many tokens to try after a match of `match` tokens."""
-        place = _class_of(match)
-        chance = self._came_true[place] / (self._came_true[place] + self._failed[place])
-        worth = int(self._least / math.log(chance)) if 0 < chance < 1 else 0
-        if worth:
-            self._silent[place] = 0
-            return worth
-        self._silent[place] = (self._silent[place] + 1) % _REST
-        return int(self._silent[place] == 0)
-
-    def count(self, match: int, offered: int, accepted: int) -> None:
-        """Of `offered` tokens after such a match, the first `accepted` came true."""
-        place = _class_of(match)
-        self._came_true[place] = self._came_true[place] * _FADE + accepted
-        self._failed[place] = self._failed[place] * _FADE + (accepted < offered)
-
-
-def _class_of(match: int) -> int:
-    return min(match.bit_length(), len(_START) - 1)
-
-
 class Speculation:
     """What all requests of an engine share: files, recent answers, and how guesses fared. Safe to use from several threads.
 
     Keeps the newest `capacity` tokens, about 50 bytes each.
     """
 
-    def __init__(self, capacity: int = 1 << 18, *, row_cost: float = ROW_COST) -> None:
-        self._index, self._odds, self._lock = RepeatIndex(capacity), Odds(row_cost), Lock()
+    def __init__(self, capacity: int = 1 << 18, *, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._index, self._odds, self._lock = RepeatIndex(capacity), Odds(), Lock()
+        self._row_cost, self.clock = RowCost(), clock
         self._learned: dict[int, int] = {}
         self._stats = SpeculationStats()
 
@@ -126,7 +85,12 @@ class Speculation:
             index, match = (own, here) if there is None or (here and here.length >= there.length) else (self._index, there)
             if match is None:
                 return 0, []
-            return match.length, index.after(match, min(most, self._odds.length(match.length)))
+            return match.length, index.after(match, min(most, self._odds.length(match.length, self._row_cost.share)))
+
+    def _time(self, tried: int, seconds: float) -> None:
+        """A step that tried `tried` tokens, none of which came true, took `seconds`, all that belongs to it included."""
+        with self._lock:
+            self._row_cost.count(tried, seconds)
 
     def _count(self, match: int, offered: int, accepted: int) -> None:
         with self._lock:
@@ -139,15 +103,24 @@ class RepeatGuesser:
 
     def __init__(self, shared: Speculation, capacity: int = 1 << 14) -> None:
         self._shared, self._own, self._match = shared, RepeatIndex(capacity), 0
+        self._since: float | None = None  # when the last guess was given, where the step after it was a decoding one
+        self._tried = 0
 
     def guess(self, ids: Sequence[int], most: int) -> list[int]:
         """See `Guesser`."""
+        began, first = self._shared.clock(), self._own.size == 0
+        if self._since is not None:
+            self._shared._time(self._tried, began - self._since)
         self._own.extend(ids[self._own.size :])
         self._match, guessed = self._shared._guess(self._own, ids[-LONGEST:], most) if most > 0 else (0, [])
+        self._tried, self._since = 0, None if first else self._shared.clock()
         return guessed
 
     def accept(self, offered: int, accepted: int) -> None:
         """See `Guesser`."""
         assert 0 <= accepted <= offered
+        self._tried = offered
+        if accepted:  # the tokens that came true took time of their own, which is not the cost of trying them
+            self._since = None
         if offered:
             self._shared._count(self._match, offered, accepted)

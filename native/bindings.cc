@@ -247,10 +247,25 @@ void bind_isa(nb::module_& m) {
   }, "name"_a);
 }
 
+// Calls a Python function for each chunk, for tests: how work is handed out, and what becomes of errors.
+void py_run(Threads& threads, size_t chunks, const nb::callable& work) {
+  const nb::gil_scoped_release no_gil;
+  const Resting resting{threads};
+  threads.run(chunks, [&](size_t chunk, int thread) {
+    const nb::gil_scoped_acquire gil;
+    try {
+      work(chunk, thread);
+    } catch (nb::python_error& error) {
+      throw std::runtime_error(error.what());
+    }
+  });
+}
+
 void bind_decoder(nb::module_& m) {
   nb::class_<Threads>(m, "Threads")
       .def(nb::init<int>(), "count"_a)
-      .def_prop_ro("count", &Threads::count);
+      .def_prop_ro("count", &Threads::count)
+      .def("run", &py_run, "chunks"_a, "work"_a);
   nb::class_<PyPages>(m, "Pages")
       .def(nb::init<int64_t, int64_t, int64_t, int64_t, bool>(), "layers"_a, "kv_heads"_a, "head_dim"_a, "count"_a,
            "wide"_a = false)

@@ -32,6 +32,31 @@ def test_bad_counts_are_refused(count: int) -> None:
         _native.Threads(count)
 
 
+@pytest.mark.parametrize("count", [1, 2, 5])
+@pytest.mark.parametrize("chunks", [0, 1, 2, 300])
+def test_each_chunk_is_done_once(count: int, chunks: int) -> None:
+    done: list[tuple[int, int]] = []
+    _native.Threads(count).run(chunks, lambda chunk, thread: done.append((chunk, thread)))
+    assert sorted(chunk for chunk, _ in done) == list(range(chunks))
+    assert {thread for _, thread in done} <= set(range(count))
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_an_error_comes_to_the_caller_and_the_pool_goes_on(count: int) -> None:
+    pool = _native.Threads(count)
+
+    def fail(chunk: int, _: int) -> None:
+        if chunk >= 7:
+            raise OSError("chunk seven or more")
+
+    for _ in range(20):
+        with pytest.raises(RuntimeError, match="chunk seven or more"):
+            pool.run(12, fail)
+    done: list[int] = []
+    pool.run(12, lambda chunk, _: done.append(chunk))
+    assert len(done) == 12
+
+
 def test_two_callers_may_share_a_pool() -> None:
     pool, expected, wrong = _native.Threads(2), attend(_native.Threads(2)), []
 

@@ -6,7 +6,9 @@ Knows nothing of files: bytes come out in pieces, in order, so that no more than
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -94,14 +96,25 @@ def tensor_bytes(kind: PackedKind, rows: int, columns: int) -> int:
 
 
 def packed_pieces(part: Part, kind: PackedKind, source: Source) -> Iterator[U8]:
-    """The bytes of a packed tensor, some rows at a time. Raises `FormatError` for numbers that cannot be packed."""
+    """The bytes of a packed tensor, some rows at a time, on all cores. Raises `FormatError` for numbers that cannot be packed."""
     if kind == "vector":
         yield _vector(part, source).view(np.uint8)
         return
     stored = [source.tensors[name] for name in part.pieces]
     step = max(STRIPE, _PIECE_NUMBERS // part.columns // STRIPE * STRIPE)
-    for start in range(0, part.rows, step):
-        yield _packed(_rows(stored, start, min(start + step, part.rows)), kind)
+    starts, workers = range(0, part.rows, step), _num_cores()
+
+    def piece(start: int) -> U8:
+        return _packed(_rows(stored, start, min(start + step, part.rows)), kind)
+
+    with ThreadPoolExecutor(workers) as pool:
+        for first in range(0, len(starts), 4 * workers):  # a few each, so that finished ones do not pile up
+            yield from pool.map(piece, starts[first : first + 4 * workers])
+
+
+def _num_cores() -> int:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, 16)  # each holds a few megabytes
 
 
 def _vector(part: Part, source: Source) -> F32:

@@ -115,22 +115,21 @@ def _table(report: Report) -> Table:
     from rich.table import Table
 
     facts = report.facts
-    title = f"{facts['model']}: {facts['parameters']:,} parameters, {facts['weights']}, {facts['threads']} threads, "
-    table = Table(title=title + str(facts["instructions"]), title_justify="left")
-    for column in ("", "median", "least", "greatest", "of the limit"):
-        table.add_column(column, justify="right" if column else "left", no_wrap=True)
+    weights = f"{facts['parameters']:,} parameters in {facts['weights']}, {facts['threads']} threads, {facts['instructions']}"
+    table = Table(title=f"{Path(str(facts['model'])).name}: {weights}", title_justify="left")
+    for column in ("", "", "median", "least - greatest", "limit"):
+        table.add_column(column, justify="right" if column else "left", no_wrap=bool(column))
 
-    def row(name: str, field: str, unit: str, share: str | None = None, *, scale: float = 1, digits: int = 1) -> None:
-        numbers = (report.median(field), *report.spread(field))
-        cells = [f"{number * scale:,.{digits}f}" for number in numbers]
-        table.add_row(f"{name} ({unit})", *cells, f"{100 * report.median(share):.0f} %" if share else "")
+    def row(name: str, unit: str, field: str, share: str | None = None, *, scale: float = 1, digits: int = 1) -> None:
+        median, least, greatest = (f"{number * scale:,.{digits}f}" for number in (report.median(field), *report.spread(field)))
+        table.add_row(name, unit, median, f"{least} - {greatest}", f"{100 * report.median(share):.0f} %" if share else "")
 
-    row(f"prompt of {report.short}", "prefill", "tokens/s", "prefill_share")
-    row(f"prompt of {report.long}", "prefill_long", "tokens/s", "prefill_long_share")
-    row("decoding from the start", "decode", "tokens/s", "decode_share")
-    row(f"decoding behind {report.depth} positions", "decode_deep", "tokens/s")
-    row(f"first token of {report.first} tokens", "first_token", "ms", scale=1e3)
-    row("limit: reading the weights", "read_bandwidth", "GB/s", scale=1e-9)
-    row("limit: 8-bit operations", "int8_peak", "TOP/s", scale=1e-12, digits=2)
-    table.add_row("peak memory (MB)", f"{report.peak_rss_bytes / 1e6:,.0f}")
+    row(f"prompt of {report.short}", "tokens/s", "prefill", "prefill_share")
+    row(f"prompt of {report.long}", "tokens/s", "prefill_long", "prefill_long_share")
+    row("decoding from the start", "tokens/s", "decode", "decode_share")
+    row(f"decoding behind {report.depth}", "tokens/s", "decode_deep")
+    row(f"first token of {report.first}", "ms", "first_token", scale=1e3)
+    row("limit: reading weights", "GB/s", "read_bandwidth", scale=1e-9)
+    row("limit: 8-bit operations", "TOP/s", "int8_peak", scale=1e-12, digits=2)
+    table.add_row("peak memory", "MB", f"{report.peak_rss_bytes / 1e6:,.0f}")
     return table

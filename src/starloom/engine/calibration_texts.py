@@ -9,7 +9,7 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-from starloom.contract import Contract
+from starloom.contract import Contract, layouts
 from starloom.core.errors import InputError
 
 _LARGEST = 1 << 20  # bytes of a file that are read at most
@@ -43,8 +43,7 @@ def _laid_out(ids: list[int], contract: Contract, draw: random.Random) -> list[i
     if draw.random() < 0.5 or len(ids) < 3:
         return [contract.marks.file_sep, *ids]
     first, last = sorted(draw.sample(range(1, len(ids)), 2))
-    before, middle, after = (contract.tokenizer.decode_bytes(part) for part in (ids[:first], ids[first:last], ids[last:]))
-    return contract.fill_in_ids(before, middle, after)
+    return layouts.fill_in(contract.marks, ids[:first], ids[first:last], ids[last:], contract.order)
 
 
 def _texts(folder: Path, draw: random.Random) -> Iterator[str]:

@@ -139,7 +139,7 @@ def read_packed(path: Path) -> tuple[PackedModel, Source]:
     data = np.frombuffer(mapped(path), np.uint8)
     try:
         return _read(data)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise FormatError(f"'{path}' is damaged, truncated or no packed model of this version: {error}") from None
 
 
@@ -171,6 +171,8 @@ def _read(data: U8) -> tuple[PackedModel, Source]:
 
 
 def _kind(name: str, row: Any) -> PackedKind:
+    if not isinstance(row, list) or len(row) != 4:
+        raise FormatError(f"tensor '{name}' is not described by kind, rows, columns and offset")
     kind: PackedKind = row[0]
     is_vector = "norm." in name or name.endswith(".bias")
     if kind not in (("vector",) if is_vector else KINDS):

@@ -9,22 +9,31 @@
 //
 // For whole numbers an input is number * 2^e, one e for 32 inputs of a row (the MXINT8 format). Sums of products of weights
 // and numbers count from `unit`, the float 1.5 * 2^(23+e), taken as an integer: then the sum's bits as a float, less `unit`,
-// are the sum of whole numbers times 2^e, exactly. `start` is `unit` less what unsigned weights add: weights - kind's
-// `offset` are the signed ones. `sum` is the sum of the inputs, for the kind with minimums. What one row gives does not
-// depend on the rows beside it.
+// are the sum of whole numbers times 2^e, exactly. `start` is `unit` less what it adds that weights are stored without sign,
+// `offset` too large. `sum` is the sum of the inputs, for the kind with minimums.
+//
+// Each output is summed from the first input to the last, so what a row gives does not depend on the rows beside it.
 #pragma once
 
 #include "starloom/matrix.h"
 
 namespace starloom {
 
-constexpr int kTileRows = 8, kTileStripes = 3, kSteps = kGroup / 4;
+constexpr int kTileRows = 4, kMostStripes = 3, kSteps = kGroup / 4;
+
+// Stripes of weights from some block on.
+struct Weights {
+  Kind kind;
+  const uint8_t* data;
+  size_t stripe_bytes;
+};
 
 struct Kernels {
+  int stripes;  // that a product likes to have at once, at most kMostStripes; 1 is always good
   // One tile of `rows` rows from x, `stride` floats from row to row.
   void (*prepare)(Kind kind, const float* x, ptrdiff_t stride, int rows, int columns, uint8_t* tile);
-  // z [rows, 16 stripes] = the tile's product with 1 or kTileStripes stripes, which follow each other.
-  void (*multiply)(Kind kind, const uint8_t* weights, int stripes, const uint8_t* tile, int rows, int columns, float* z);
+  // z [rows, 16 stripes] += the tile's product with `blocks` blocks of each stripe.
+  void (*multiply)(const Weights& w, int stripes, int blocks, const uint8_t* tile, int rows, float* z);
   // z [n] = gelu(z)
   void (*gelu)(float* z, size_t n);
   // Multiply-adds as fast as they come: operations (2 a multiply-add) of `rounds` rounds.
@@ -39,7 +48,12 @@ extern const Kernels kernels_avx2, kernels_avx512, kernels_vnni;
 const Kernels& kernels();  // of `current()`
 
 constexpr bool has_groups(Kind kind) { return kind == Kind::q8 || kind == Kind::q4 || kind == Kind::q4m; }
+constexpr bool has_nibbles(Kind kind) { return kind == Kind::q4 || kind == Kind::q4m; }
 constexpr int offset(Kind kind) { return kind == Kind::q8 ? 128 : kind == Kind::q4 ? 8 : 0; }
+constexpr size_t bytes_of_block(Kind kind) {
+  constexpr size_t bytes[] = {4096, 2048, 1088, 576, 640};
+  return bytes[int(kind)];
+}
 constexpr size_t group_bytes(int rows) { return size_t(rows) * (kGroup + 12); }
 constexpr size_t tile_bytes(Kind kind, int rows, int columns) {
   if (has_groups(kind)) return size_t(columns / kGroup) * group_bytes(rows);

@@ -1,6 +1,7 @@
 // The products' driver: which rows and stripes are one piece of work, and what is done to a piece of the result. The
 // arithmetic is in the kernels of each instruction set.
 #include <algorithm>
+#include <cstring>
 
 #include "kernels.h"
 #include "starloom/isa.h"
@@ -9,7 +10,9 @@
 namespace starloom {
 namespace {
 
-constexpr int kRowsAtOnce = 256;                   // activations that stay in the outer caches while all stripes pass
+constexpr int kRowsAtOnce = 128;                   // activations that stay in the second cache while all stripes pass
+constexpr int kFewRows = 32;                       // up to here, rows take turns at every kRange blocks of the weights
+constexpr int kRange = 8;
 constexpr size_t kChunkBytes = size_t(256) << 10;  // of weights that are read once
 constexpr int kChunksPerThread = 8;                // at least, where there are as many stripes
 
@@ -43,19 +46,28 @@ struct Product {
     }
   }
 
+  // All rows by a range of blocks, then by the next: weights come from memory while other rows are still at work.
   void piece(int first_row, int last_row, int stripe, int stripes) const {
-    alignas(64) float z[kTileRows * kTileStripes * kStripe];
-    const uint8_t* weights = w.data + stripe * matrix_bytes(w.kind, kStripe, w.columns);
-    for (int row = first_row; row < last_row; row += kTileRows) {
-      const int rows = std::min(kTileRows, last_row - row);
-      kernel.multiply(w.kind, weights, stripes, a.data + tile_bytes(w.kind, row, w.columns), rows, w.columns, z);
-      finish(z, row, rows, stripe, stripes);
-    }
+    alignas(64) float z[kRowsAtOnce * kMostStripes * kStripe];
+    const int width = stripes * kStripe, all = w.columns / kBlock, range = last_row - first_row <= kFewRows ? kRange : all;
+    std::memset(z, 0, sizeof(float) * (last_row - first_row) * width);
+    for (int b = 0; b < all; b += range)
+      for (int row = first_row; row < last_row; row += kTileRows) {
+        const int rows = std::min(kTileRows, last_row - row);
+        const uint8_t* tile = a.data + tile_bytes(w.kind, row, w.columns) + tile_bytes(w.kind, rows, b * kBlock);
+        kernel.multiply(weights(stripe, b), stripes, std::min(range, all - b), tile, rows, z + (row - first_row) * width);
+        if (b + range >= all) finish(z + (row - first_row) * width, row, rows, stripe, stripes);
+      }
+  }
+
+  Weights weights(int stripe, int block) const {
+    const size_t bytes = matrix_bytes(w.kind, kStripe, w.columns);
+    return {w.kind, w.data + stripe * bytes + block * block_bytes(w.kind), bytes};
   }
 
   void pieces(int first_row, int last_row, int stripe, int last_stripe) const {
     while (stripe < last_stripe) {
-      const int stripes = last_stripe - stripe >= kTileStripes ? kTileStripes : 1;
+      const int stripes = last_stripe - stripe >= kernel.stripes ? kernel.stripes : 1;
       piece(first_row, last_row, stripe, stripes);
       stripe += stripes;
     }
@@ -64,7 +76,7 @@ struct Product {
 
 // Stripes a chunk: one tile's worth when there are many rows, else enough bytes to be worth handing out.
 int stripes_a_chunk(const Matrix& w, int rows, int threads) {
-  if (rows > 2 * kTileRows) return kTileStripes;
+  if (rows > kFewRows) return kMostStripes;
   const size_t bytes = matrix_bytes(w.kind, kStripe, w.columns);
   const int fair = stripes_of(w.rows) / (kChunksPerThread * threads);
   return std::max(1, std::min(fair, int(kChunkBytes / bytes)));
@@ -84,16 +96,7 @@ const Kernels& kernels() {
   return kernels_generic;
 }
 
-size_t block_bytes(Kind kind) {
-  switch (kind) {
-    case Kind::f32: return 4096;
-    case Kind::bf16: return 2048;
-    case Kind::q8: return 1088;
-    case Kind::q4: return 576;
-    case Kind::q4m: return 640;
-  }
-  return 0;
-}
+size_t block_bytes(Kind kind) { return bytes_of_block(kind); }
 
 size_t matrix_bytes(Kind kind, int rows, int columns) {
   return size_t(stripes_of(rows)) * (columns / kBlock) * block_bytes(kind);

@@ -1,8 +1,8 @@
-// Products with avx512: for now the generic ones, compiled for it.
-#include "kernels.h"
+// Products with AVX-512 that lacks VNNI and BF16.
+#include "vectors_512.h"
 
 namespace starloom {
 
-const Kernels kernels_avx512 = kernels_generic;
+const Kernels kernels_avx512 = kernels_of<Vectors512>;
 
 }  // namespace starloom

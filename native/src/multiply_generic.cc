@@ -44,15 +44,14 @@ void multiply_group(const float (*w)[kStripe], const float* scales, const float*
   for (int i = 0; i < kStripe; ++i) z[i] += sums[i] * power * scales[i] + sum * minimums[i];
 }
 
-void multiply_groups(Kind kind, const uint8_t* weights, const uint8_t* tile, int rows, int columns, float* z, int width) {
-  const size_t numbers = kStripe * kGroup / (kind == Kind::q8 ? 1 : 2);
+void multiply_groups(Kind kind, const uint8_t* block, const uint8_t* tile, int rows, float* z, int width) {
+  const size_t numbers = kStripe * kGroup / (has_nibbles(kind) ? 2 : 1);
   float w[kGroup][kStripe], scales[kStripe], minimums[kStripe] = {};
-  for (int g = 0; g < columns / kGroup; ++g) {
-    const uint8_t* block = weights + (g / 2) * block_bytes(kind);
-    read_group(kind, block + (g % 2) * numbers, w);
-    read_scales(block + 2 * numbers + (g % 2) * 2 * kStripe, scales);
-    if (kind == Kind::q4m) read_scales(block + 2 * numbers + (2 + g % 2) * 2 * kStripe, minimums);
-    for (int r = 0; r < rows; ++r) multiply_group(w, scales, minimums, tile + g * group_bytes(rows), r, rows, z + r * width);
+  for (int g = 0; g < kBlock / kGroup; ++g, tile += group_bytes(rows)) {
+    read_group(kind, block + g * numbers, w);
+    read_scales(block + 2 * numbers + g * 2 * kStripe, scales);
+    if (kind == Kind::q4m) read_scales(block + 2 * numbers + (2 + g) * 2 * kStripe, minimums);
+    for (int r = 0; r < rows; ++r) multiply_group(w, scales, minimums, tile, r, rows, z + r * width);
   }
 }
 
@@ -62,14 +61,14 @@ float read_bf16(const uint8_t* p) {
   return from_bf16(half);
 }
 
-void multiply_floats(Kind kind, const uint8_t* weights, const uint8_t* tile, int rows, int columns, float* z, int width) {
+void multiply_floats(Kind kind, const uint8_t* block, const uint8_t* tile, int rows, float* z, int width) {
   float w[kStripe];
-  for (int k = 0; k < columns; ++k) {
+  for (int k = 0; k < kBlock; ++k) {
     const auto at = [&](const uint8_t* base, int many, int i) {  // input k of row i of `many`
       return kind == Kind::f32 ? read_float(base + (size_t(k) * many + i) * 4)
                                : read_bf16(base + (size_t(k / 2) * many + i) * 4 + k % 2 * 2);
     };
-    for (int i = 0; i < kStripe; ++i) w[i] = at(weights, kStripe, i);
+    for (int i = 0; i < kStripe; ++i) w[i] = at(block, kStripe, i);
     for (int r = 0; r < rows; ++r) {
       const float a = at(tile, rows, r);
       for (int i = 0; i < kStripe; ++i) z[r * width + i] += a * w[i];
@@ -77,11 +76,12 @@ void multiply_floats(Kind kind, const uint8_t* weights, const uint8_t* tile, int
   }
 }
 
-void multiply_tile(Kind kind, const uint8_t* weights, int stripes, const uint8_t* tile, int rows, int columns, float* z) {
-  const int width = stripes * kStripe;
-  std::memset(z, 0, sizeof(float) * rows * width);
-  for (int s = 0; s < stripes; ++s, weights += matrix_bytes(kind, kStripe, columns), z += kStripe)
-    (has_groups(kind) ? multiply_groups : multiply_floats)(kind, weights, tile, rows, columns, z, width);
+void multiply_tile(const Weights& w, int stripes, int blocks, const uint8_t* tile, int rows, float* z) {
+  for (int s = 0; s < stripes; ++s)
+    for (int b = 0; b < blocks; ++b)
+      (has_groups(w.kind) ? multiply_groups : multiply_floats)(w.kind, w.data + s * w.stripe_bytes + b * bytes_of_block(w.kind),
+                                                               tile + tile_bytes(w.kind, rows, b * kBlock), rows,
+                                                               z + s * kStripe, stripes * kStripe);
 }
 
 double peak(Kind, size_t rounds) {
@@ -97,6 +97,6 @@ double peak(Kind, size_t rounds) {
 
 }  // namespace
 
-const Kernels kernels_generic = {prepare_tile, multiply_tile, gelu_all, peak};
+const Kernels kernels_generic = {1, prepare_tile, multiply_tile, gelu_all, peak};
 
 }  // namespace starloom

@@ -1,0 +1,171 @@
+// Products over vectors: one text for AVX2, AVX-512 and AVX-512 with VNNI. V wraps the instructions of one of them:
+//
+//   Vector, kLanes        a register, and how many 4-byte numbers it has; a step of a stripe is 16 / kLanes registers
+//   Step<kind>            a step of weights, ready to be multiplied by any number of rows
+//   dot<kind>(sum, w, a)  sum += products of the 4 bytes of each lane, as the kind has them
+//   kSigned<kind>         whether `dot` takes weights with their sign
+//
+// R rows of a tile and C registers of columns are summed at once: 12 sums are enough to hide how long a multiply-add takes
+// and leave registers for what groups add up to.
+#pragma once
+
+#include <immintrin.h>
+
+#include <utility>
+
+#include "activations.h"
+
+namespace starloom {
+namespace {
+
+constexpr int kAhead = 2304;  // bytes from weights in use to those asked for: the best of several on a 3B model's matrices
+
+template <class V, int R, int C>
+using Sums = typename V::Vector[R][C];
+
+// The lines of a piece of each of C registers' stripes that are soon needed.
+template <class V, int C, int kBytes>
+[[gnu::always_inline]] inline void prefetch(const uint8_t* weights, size_t stripe_bytes) {
+#pragma GCC unroll 4
+  for (int c = 0; c < C; c += kStripe / V::kLanes)
+#pragma GCC unroll 32
+    for (int i = 0; i < kBytes; i += 64)
+      __builtin_prefetch(weights + c * V::kLanes / kStripe * stripe_bytes + kAhead + i);
+}
+
+template <class V, Kind kind, int R, int C>
+[[gnu::always_inline]] inline void add_step(Sums<V, R, C>& sums, const uint8_t* weights, size_t stripe_bytes, bool high,
+                                            const uint8_t* a) {
+  constexpr int kAcross = kStripe / V::kLanes;
+  typename V::template Step<kind> w[C];
+#pragma GCC unroll 4
+  for (int c = 0; c < C; ++c) w[c].load(weights + c / kAcross * stripe_bytes + c % kAcross * V::kLanes * 4, high);
+#pragma GCC unroll 4
+  for (int r = 0; r < R; ++r) {
+    const auto x = V::broadcast(a + 4 * r);
+#pragma GCC unroll 4
+    for (int c = 0; c < C; ++c) V::template dot<kind>(sums[r][c], w[c], x);
+  }
+}
+
+// z += one group of a block: products of whole numbers, scaled.
+template <class V, Kind kind, int R, int C>
+[[gnu::always_inline]] inline void add_group(Sums<V, R, C>& z, const uint8_t* block, size_t stripe_bytes, int group,
+                                             const uint8_t* a) {
+  constexpr int kNumbers = kStripe * kGroup / (has_nibbles(kind) ? 2 : 1), kAcross = kStripe / V::kLanes;
+  const uint8_t *rest = a + kGroup * R, *unit = rest + 4 * R, *sum = rest + 8 * R;
+  Sums<V, R, C> sums;
+#pragma GCC unroll 4
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+    for (int c = 0; c < C; ++c) sums[r][c] = V::broadcast((V::template kSigned<kind> ? unit : rest) + 4 * r);
+#pragma GCC unroll 8
+  for (int step = 0; step < kSteps; ++step)
+    add_step<V, kind, R, C>(sums, block + group * kNumbers + (has_nibbles(kind) ? step / 2 : step) * 64, stripe_bytes,
+                            step % 2, a + step * 4 * R);
+#pragma GCC unroll 4
+  for (int c = 0; c < C; ++c) {
+    const uint8_t* scales = block + c / kAcross * stripe_bytes + 2 * kNumbers + group * 32 + c % kAcross * V::kLanes * 2;
+    const auto scale = V::halves(scales);
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r)
+      z[r][c] = V::multiply_add(V::subtract(sums[r][c], V::broadcast(unit + 4 * r)), scale, z[r][c]);
+    if constexpr (kind == Kind::q4m) {
+      const auto minimum = V::halves(scales + 64);
+#pragma GCC unroll 4
+      for (int r = 0; r < R; ++r) z[r][c] = V::multiply_add(V::broadcast(sum + 4 * r), minimum, z[r][c]);
+    }
+  }
+}
+
+template <class V, Kind kind, int R, int C>
+[[gnu::always_inline]] inline void add_block(Sums<V, R, C>& z, const uint8_t* block, size_t stripe_bytes, const uint8_t*& a) {
+  if constexpr (has_groups(kind)) {
+    prefetch<V, C, bytes_of_block(kind)>(block, stripe_bytes);
+    for (int group = 0; group < kBlock / kGroup; ++group, a += group_bytes(R))
+      add_group<V, kind, R, C>(z, block, stripe_bytes, group, a);
+  } else {
+    for (int step = 0; step < int(bytes_of_block(kind) / 64); ++step, block += 64, a += 4 * R) {
+      prefetch<V, C, 64>(block, stripe_bytes);
+      add_step<V, kind, R, C>(z, block, stripe_bytes, false, a);
+    }
+  }
+}
+
+template <class V, Kind kind, int R, int C>
+void multiply_blocks(const uint8_t* weights, size_t stripe_bytes, int blocks, const uint8_t* a, float* z) {
+  Sums<V, R, C> sums;
+#pragma GCC unroll 4
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+    for (int c = 0; c < C; ++c) sums[r][c] = V::load(z + (r * C + c) * V::kLanes);
+  for (int b = 0; b < blocks; ++b, weights += bytes_of_block(kind))
+    add_block<V, kind, R, C>(sums, weights, stripe_bytes, a);
+#pragma GCC unroll 4
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+    for (int c = 0; c < C; ++c) V::store(z + (r * C + c) * V::kLanes, sums[r][c]);
+}
+
+using Multiply = void (*)(const uint8_t* weights, size_t stripe_bytes, int blocks, const uint8_t* a, float* z);
+
+// The product of 1 to kTileRows rows and 1 or V::kStripes stripes.
+template <class V, Kind kind>
+Multiply multiply_of(int rows, int stripes) {
+  constexpr int kOne = kStripe / V::kLanes, kMost = V::kStripes * kOne;
+  static_assert(kTileRows == 4);
+  constexpr Multiply one[] = {multiply_blocks<V, kind, 1, kOne>, multiply_blocks<V, kind, 2, kOne>,
+                              multiply_blocks<V, kind, 3, kOne>, multiply_blocks<V, kind, 4, kOne>};
+  constexpr Multiply most[] = {multiply_blocks<V, kind, 1, kMost>, multiply_blocks<V, kind, 2, kMost>,
+                               multiply_blocks<V, kind, 3, kMost>, multiply_blocks<V, kind, 4, kMost>};
+  return (stripes == 1 ? one : most)[rows - 1];
+}
+
+// `make.template operator()<kind>()` for the kind at hand.
+template <class Make>
+auto for_kind(Kind kind, const Make& make) {
+  switch (kind) {
+    case Kind::bf16: return make.template operator()<Kind::bf16>();
+    case Kind::q8: return make.template operator()<Kind::q8>();
+    case Kind::q4: return make.template operator()<Kind::q4>();
+    case Kind::q4m: return make.template operator()<Kind::q4m>();
+    case Kind::f32: break;
+  }
+  return make.template operator()<Kind::f32>();
+}
+
+template <class V>
+void multiply_tile(const Weights& w, int stripes, int blocks, const uint8_t* tile, int rows, float* z) {
+  for_kind(w.kind, [=]<Kind kind>() { return multiply_of<V, kind>(rows, stripes); })(w.data, w.stripe_bytes, blocks, tile, z);
+}
+
+// As many independent sums as three quarters of the registers hold, always the same operands.
+template <class V, Kind kind>
+double peak_of(size_t rounds) {
+  constexpr int kSums = V::kRegisters * 3 / 4;
+  constexpr int kPerLane = kind == Kind::f32 ? 1 : kind == Kind::bf16 ? 2 : 4;
+  alignas(64) static constexpr uint8_t kNothing[64] = {};
+  typename V::Vector sums[kSums], a = V::zero();
+  typename V::template Step<kind> w;
+  w.load(kNothing, false);
+#pragma GCC unroll 24
+  for (int i = 0; i < kSums; ++i) sums[i] = V::zero();
+  for (size_t round = 0; round < rounds; ++round)
+#pragma GCC unroll 24
+    for (int i = 0; i < kSums; ++i) {
+      V::template dot<kind>(sums[i], w, a);
+      asm volatile("" : "+v"(sums[i]));
+    }
+  return 2.0 * kPerLane * V::kLanes * kSums * double(rounds);
+}
+
+template <class V>
+double peak(Kind kind, size_t rounds) {
+  return for_kind(kind, [=]<Kind k>() { return peak_of<V, k>(rounds); });
+}
+
+template <class V>
+constexpr Kernels kernels_of = {V::kStripes, prepare_tile, multiply_tile<V>, gelu_all, peak<V>};
+
+}  // namespace
+}  // namespace starloom

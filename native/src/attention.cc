@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
+#include <numbers>
 #include <utility>
 
 #include "attention_kernels.h"
@@ -93,7 +93,7 @@ void AttentionPlan::run(const Task& task, const Pages& pages, int layer, const f
   const int rows = part.count * group_heads_;
   const Workspace w(memory, size_t(tile_rows_) * group_heads_, dim_);
   const size_t stride = size_t(heads_ + 2 * pages.kv_heads) * dim_, row_numbers = size_t(group_heads_) * dim_;
-  const float scale = float(M_LOG2E / std::sqrt(double(dim_)));
+  const float scale = float(std::numbers::log2e / std::sqrt(double(dim_)));
   for (int t = 0; t < part.count; ++t)
     kernels.pack(qkv + (part.first_row + t) * stride + task.group * row_numbers, row_numbers, scale,
                  static_cast<uint8_t*>(w.queries) + t * row_numbers * kernels.element);

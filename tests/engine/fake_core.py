@@ -73,7 +73,7 @@ class FakeCore:
 
 
 class NoReuse:
-    """The truth: each text run whole, alone, in a core of its own."""
+    """The truth: one text alone in a core of its own, its pages in order."""
 
     def __init__(self, core: FakeCore) -> None:
         self.options = {
@@ -82,15 +82,16 @@ class NoReuse:
             "max_positions": core.max_positions,
             "flat": core.flat,
         }
+        self._core = self._new()
+        self._ids: list[int] = []
 
     def logits(self, ids: Sequence[int]) -> np.ndarray:
-        """The logits behind each of `ids`, [len(ids), vocab_size]."""
-        num_pages = -(-len(ids) // PAGE)
-        core = FakeCore(num_pages=num_pages, **self.options)
-        return core.step([Part(ids, 0, np.arange(num_pages, dtype=np.int32), len(ids))])
+        """The logits behind the last of `ids`, [vocab_size]. What begins as before is not run again."""
+        if list(ids[: len(self._ids)]) != self._ids or len(ids) == len(self._ids):
+            self._core, self._ids = self._new(), []
+        start, self._ids = len(self._ids), list(ids)
+        table = np.arange(-(-len(ids) // PAGE), dtype=np.int32)
+        return self._core.step([Part(ids[start:], start, table, 1)])[0]
 
-    def greedy(self, ids: Sequence[int], count: int) -> list[int]:
-        text = list(ids)
-        for _ in range(count):
-            text.append(int(self.logits(text)[-1].argmax()))
-        return text[len(ids) :]
+    def _new(self) -> FakeCore:
+        return FakeCore(num_pages=-(-self.options["max_positions"] // PAGE), **self.options)

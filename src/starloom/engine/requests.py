@@ -118,7 +118,7 @@ class Request:
     def __init__(self, listen: Callable[[Event], None], *, priority: float = 0, deadline: float | None = None) -> None:
         self.key = (-priority, next(_arrivals))  # the least goes first
         self.cancelled = False
-        self._listen = listen
+        self._listen, self._failed = listen, False
         self._end = math.inf if deadline is None else time.monotonic() + deadline
 
     def cancel(self) -> None:
@@ -132,5 +132,7 @@ class Request:
         return "deadline" if now >= self._end else None
 
     def tell(self, event: Event) -> None:
-        """Hand something to who listens."""
-        self._listen(event)
+        """Hand something to who listens; an error is the last that they hear."""
+        if not self._failed:
+            self._failed = isinstance(event, Exception)
+            self._listen(event)

@@ -63,7 +63,7 @@ class Scheduler:
         self.stats = Stats(pages=core.num_pages, pages_free=core.num_pages)
         self._core, self._limits, self._clock = core, limits, clock
         self._store = PageStore(core)
-        self._running: list[Task] = []  # both in the order of their keys
+        self._running: list[Task] = []
         self._waiting: list[Task] = []
 
     @property
@@ -84,7 +84,6 @@ class Scheduler:
     def add(self, task: Task) -> None:
         """Take in a task."""
         self._waiting.append(task)
-        self._waiting.sort(key=_order)
 
     def fail_all(self, error: Exception) -> None:
         """End all tasks without a result."""
@@ -126,6 +125,7 @@ class Scheduler:
 
     def _plan(self) -> list[_Run]:
         runs: dict[int, _Run] = {}
+        self._running.sort(key=_order)
         decoding = [task for task in self._running if task.pending == 1]
         most_guessed = self._limits.guess_rows // max(1, len(decoding))
         for task in decoding:
@@ -249,9 +249,8 @@ class Scheduler:
                 self._fork(task, forks, logits)
             right = task.take(logits, run.guessed)
         except Exception as error:
-            self._fail(task, error)
-            for fork in forks:
-                fork.fail(error)
+            for one in (task, *forks):
+                self._fail(one, error)
             return
         stored.advance(right)
         self.stats.drawn += len(task.ids) - before
@@ -268,10 +267,9 @@ class Scheduler:
             if fork.stored is None:
                 self.add(fork)
                 continue
+            self._running.append(fork)
             fork.take(logits[:1], [])
             self.stats.drawn += len(fork.ids) - len(task.ids)
-            self._running.append(fork)
-        self._running.sort(key=_order)
 
     def _count(self) -> None:
         self.stats.running, self.stats.waiting = len(self._running), len(self._waiting)

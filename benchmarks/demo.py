@@ -14,10 +14,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from starloom.contract import Contract, embedded_model
-from starloom.contract.fitting import fitted_prompt
+from starloom.engine import Engine
 from starloom.evaluate import Example, examples
-from starloom.model import StarCoder2, completion_of, generate
 
 SOURCES = Path(__file__).parents[1] / "src" / "starloom"
 MAX_TOKENS = 48
@@ -25,12 +23,6 @@ MAX_TOKENS = 48
 
 def _documents() -> list[tuple[str, str, str]]:
     return [("starloom", str(path.relative_to(SOURCES)), path.read_text()) for path in sorted(SOURCES.rglob("*.py"))]
-
-
-def _complete(model: StarCoder2, contract: Contract, example: Example) -> str:
-    room = model.config.max_position_embeddings - MAX_TOKENS
-    prompt = fitted_prompt(contract, example.prefix, example.suffix, room=room)
-    return completion_of(generate(model, contract, prompt, max_tokens=MAX_TOKENS)).text
 
 
 def _show(console: Console, example: Example, completion: str, seconds: float) -> bool:
@@ -43,7 +35,7 @@ def _show(console: Console, example: Example, completion: str, seconds: float) -
     shown.append("\n".join(after[:3]), style="dim")
     console.print(shown, soft_wrap=True)
     verdict = "exactly what was there" if same else f"really there: {example.middle.strip()}"
-    console.print(Text(f"    {verdict}   ({seconds:.1f} s)", style="green" if same else "yellow"), soft_wrap=True)
+    console.print(Text(f"    {verdict}   ({seconds * 1e3:.0f} ms)", style="green" if same else "yellow"), soft_wrap=True)
     return same
 
 
@@ -53,13 +45,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=7)
     arguments = parser.parse_args()
     console = Console(highlight=False)
-    path = embedded_model()
-    contract, model = Contract.of(path), StarCoder2.open(path)
     right = 0
-    for example in examples(_documents(), kind="line_end", count=arguments.count, seed=arguments.seed):
-        began = time.perf_counter()
-        completion = _complete(model, contract, example)
-        right += _show(console, example, completion, time.perf_counter() - began)
+    with Engine.open() as engine:
+        for example in examples(_documents(), kind="line_end", count=arguments.count, seed=arguments.seed):
+            began = time.perf_counter()
+            completion = engine.complete(example.prefix, example.suffix, max_tokens=MAX_TOKENS).text
+            right += _show(console, example, completion, time.perf_counter() - began)
     console.rule()
     console.print(
         f"{right} of {arguments.count} exactly right; the same at your own cursor:  .venv/bin/starloom complete FILE:LINE:COL"

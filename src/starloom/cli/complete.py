@@ -5,18 +5,24 @@ from __future__ import annotations
 import difflib
 import json
 import re
+from collections.abc import Iterator
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from starloom.cli.cursor import Cursor, read_cursor
-from starloom.core.errors import SettingsError, require
+from starloom.core.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from starloom.engine import Completion, Engine, Piece
 
-    from starloom.model.generation import Completion, Piece
+
+class Quant(StrEnum):
+    """Kinds of weights (see `starloom.engine.layouts.Kind`)."""
+
+    f32, bf16, q8, q4, q4m = "f32", "bf16", "q8", "q4", "q4m"
 
 
 def complete(
@@ -26,6 +32,8 @@ def complete(
     temperature: Annotated[float, typer.Option(help="0 takes the likeliest token each time.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Decides the draws above temperature 0.")] = 0,
     stop: Annotated[list[str] | None, typer.Option(help="End before this text; may be repeated.")] = None,
+    quant: Annotated[Quant | None, typer.Option(help="Round the weights to this kind; as they are when left out.")] = None,
+    threads: Annotated[int | None, typer.Option(help="How many compute; one for each core when left out.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print text, tokens (ids) and finish_reason as JSON.")] = False,
     diff: Annotated[bool, typer.Option(help="Print the change as a unified diff.")] = False,
 ) -> None:
@@ -33,35 +41,34 @@ def complete(
     if as_json and diff:
         raise SettingsError("--json and --diff exclude each other")
     cursor = read_cursor(place)
-    require("torch", "train")
-    pieces = _pieces(cursor, model, max_tokens, temperature, seed, stop or [])
-    if as_json or diff:
-        completion = _finished(pieces)
-        typer.echo(_json(completion) if as_json else _diff(cursor, completion.text), nl=as_json)
-        return
-    for piece in pieces:
-        typer.echo(piece.text, nl=False)
-    typer.echo()
+    with _engine(model, quant, threads) as engine:
+        pieces = _pieces(engine, cursor, max_tokens, temperature, seed, stop or [])
+        if as_json or diff:
+            completion = _finished(pieces)
+            typer.echo(_json(completion) if as_json else _diff(cursor, completion.text), nl=as_json)
+            return
+        for piece in pieces:
+            typer.echo(piece.text, nl=False)
+        typer.echo()
+
+
+def _engine(model: Path | None, quant: Quant | None, threads: int | None) -> Engine:
+    from starloom.engine import Engine
+
+    return Engine.open(model, quant=None if quant is None else quant.value, threads=threads)
 
 
 def _pieces(
-    cursor: Cursor, path: Path | None, max_tokens: int, temperature: float, seed: int, stop_texts: list[str]
+    engine: Engine, cursor: Cursor, max_tokens: int, temperature: float, seed: int, stop_texts: list[str]
 ) -> Iterator[Piece]:
-    from starloom.contract import Contract
-    from starloom.contract.embedded import embedded_model
-    from starloom.contract.fitting import fitted_prompt
-    from starloom.model import StarCoder2, generate
-
-    path = path or embedded_model()
-    contract, model = Contract.of(path), StarCoder2.open(path)
-    prompt = fitted_prompt(contract, cursor.prefix, cursor.suffix, room=model.config.max_position_embeddings - max_tokens)
-    return generate(model, contract, prompt, max_tokens=max_tokens, temperature=temperature, seed=seed, stop_texts=stop_texts)
+    prompt = engine.prompt_for(cursor.prefix, cursor.suffix, max_tokens)
+    return engine.stream(prompt, max_tokens=max_tokens, temperature=temperature, seed=seed, stop_texts=stop_texts)
 
 
 def _finished(pieces: Iterator[Piece]) -> Completion:
-    from starloom.model import completion_of
-
-    return completion_of(pieces)
+    *_, last = pieces
+    assert last.completion is not None
+    return last.completion
 
 
 def _json(completion: Completion) -> str:

@@ -50,7 +50,7 @@ PRESETS: dict[str, StarCoder2Config] = {
     "3b": _published(30, 24, 2, rope_theta=999999.4420358813),
     "7b": _published(32, 36, 4, rope_theta=1e6),
     "15b": _published(40, 48, 4, rope_theta=1e5, initializer_range=0.01275, tie_word_embeddings=False),
-    "debug": _small(2, 64, 4, 2, vocab_size=512, positions=256),
+    "debug": _small(2, 64, 2, 1, vocab_size=512, positions=256),
     "5m": _small(6, 256, 4, 2),
     "10m": _small(8, 320, 5, 1),
     "20m": _small(10, 384, 6, 2),

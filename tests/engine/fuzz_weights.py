@@ -3,7 +3,7 @@
     python tests/engine/fuzz_weights.py [--minutes 10] [--seed 0] [--memory-gb 4]
 
 A seed breaks something when opening raises anything but a `StarloomError`, takes more than 20 seconds, or asks for more memory
-than allowed. Keep such a seed as an `@example` in test_hostile_files.py. Prints counts by kind of file and outcome.
+than allowed. Keep such a seed in test_hostile_files.py. Prints counts by kind of file and outcome.
 """
 
 from __future__ import annotations

@@ -34,6 +34,13 @@ def test_spoiled_files_are_refused_or_harmless(
     assert attempt(kind, target) in ("read", "FormatError", "InputError", "SettingsError")
 
 
+@pytest.mark.parametrize(("kind", "seed"), [("packed", 1003583), ("packed", 1009423)])
+def test_what_fuzzing_found_stays_mended(good: dict[str, Path], tmp_path: Path, kind: str, seed: int) -> None:
+    """A row of a packed file's table that is an empty text."""
+    spoil(kind, good[kind], tmp_path / "model", seed)
+    assert attempt(kind, tmp_path / "model") == "FormatError"
+
+
 def test_safetensors_whose_tensors_overlap_or_lie_outside_are_named(good: dict[str, Path], tmp_path: Path) -> None:
     spoil_free = good["safetensors"]
     for file in spoil_free.iterdir():

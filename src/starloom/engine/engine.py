@@ -30,6 +30,8 @@ from starloom.engine.speculation import Guesser, Speculation
 from starloom.engine.statistics import Stats
 from starloom.engine.worker import Worker
 
+Filter = Callable[[Callable[[Event], None]], Callable[[Event], None]]
+
 
 class Engine:
     """A model, ready to complete. Close it, or use it as a context manager; all methods may be called from any thread.
@@ -87,16 +89,14 @@ class Engine:
 
     def generate_many(self, prompt: Prompt, **options: Any) -> list[Completion]:
         """`n` completions of `prompt`, in order of their index, or of their likelihood with `best_of`; see `generate`."""
-        return _completions(self.stream(prompt, **options))
+        return _completions(self._stream(prompt, options, _when_whole))
 
     def stream(self, prompt: Prompt, **options: Any) -> Iterator[Piece]:
         """Complete `prompt`: pieces of text as they come, whole characters each; the last of each index has its completion.
 
         Whoever stops listening cancels. Raises as `generate`, at once.
         """
-        chosen, events = _options(options), queue.SimpleQueue[Event]()
-        request = self._submit(prompt, chosen, events.put)
-        return _pieces(events.get, request, chosen.n)
+        return self._stream(prompt, options)
 
     async def agenerate(self, prompt: Prompt, **options: Any) -> Completion:
         """`generate` for event loops; cancelled with the task that waits for it."""
@@ -104,12 +104,22 @@ class Engine:
 
     async def agenerate_many(self, prompt: Prompt, **options: Any) -> list[Completion]:
         """`generate_many` for event loops."""
-        return _completions([piece async for piece in self.astream(prompt, **options)])
+        return _completions([piece async for piece in self._astream(prompt, options, _when_whole)])
 
-    async def astream(self, prompt: Prompt, **options: Any) -> AsyncIterator[Piece]:
+    def astream(self, prompt: Prompt, **options: Any) -> AsyncIterator[Piece]:
         """`stream` for event loops."""
+        return self._astream(prompt, options)
+
+    def _stream(self, prompt: Prompt, options: dict[str, Any], only: Filter = lambda listen: listen) -> Iterator[Piece]:
+        chosen, events = _options(options), queue.SimpleQueue[Event]()
+        request = self._submit(prompt, chosen, only(events.put))
+        return _pieces(events.get, request, chosen.n)
+
+    async def _astream(
+        self, prompt: Prompt, options: dict[str, Any], only: Filter = lambda listen: listen
+    ) -> AsyncIterator[Piece]:
         chosen, events = _options(options), asyncio.Queue[Event]()
-        request = self._submit(prompt, chosen, _to_loop(events))
+        request = self._submit(prompt, chosen, only(_to_loop(events)))
         waiting = chosen.n
         try:
             while waiting:
@@ -290,6 +300,16 @@ def _scores(event: Event) -> Scores:
 
 def _completions(pieces: Iterator[Piece] | list[Piece]) -> list[Completion]:
     return sorted((piece.completion for piece in pieces if piece.completion is not None), key=lambda one: one.index)
+
+
+def _when_whole(listen: Callable[[Event], None]) -> Callable[[Event], None]:
+    """Tells `listen` of finished completions and errors only: waking a thread for each token costs more than the token."""
+
+    def tell(event: Event) -> None:
+        if not isinstance(event, Piece) or event.completion is not None:
+            listen(event)
+
+    return tell
 
 
 def _to_loop(events: asyncio.Queue[Event]) -> Callable[[Event], None]:

@@ -68,27 +68,47 @@ def log_probabilities(model: StarCoder2, window: Window) -> torch.Tensor:
     return torch.log_softmax(model(torch.tensor([window.ids[:-1]]))[0].double(), dim=-1)
 
 
-def scores(model: StarCoder2, truth: StarCoder2, windows: list[Window], title: str) -> dict[str, float]:
-    """Means over all scored tokens: perplexity, bits per byte, KL(truth || model), how often the likeliest token is the same."""
-    loss = divergence = same = 0.0
-    count = sum(len(window.ids) - 1 for window in windows)
-    each = []
-    with bar(title, len(windows)) as progress:
+class Tally:
+    """Sums over all scored tokens of one format."""
+
+    def __init__(self) -> None:
+        self.loss = self.divergence = 0.0
+        self.same = self.count = 0
+        self._each = list[float]()
+
+    def add(self, ours: torch.Tensor, theirs: torch.Tensor, window: Window) -> None:
+        """Count one window: log-probabilities of the format and of the model as given."""
+        divergence = (theirs.exp() * (theirs - ours)).sum(-1)
+        self.loss -= ours.gather(1, torch.tensor(window.ids[1:])[:, None]).sum().item()
+        self.divergence += divergence.sum().item()
+        self.same += int((ours.argmax(-1) == theirs.argmax(-1)).sum().item())
+        self.count += len(ours)
+        self._each.append(divergence.mean().item())
+
+    def results(self, num_bytes: int) -> dict[str, float]:
+        """Means: perplexity, bits per byte, KL(as given || format) in nats, how often the likeliest token is the same."""
+        return {
+            "perplexity": math.exp(self.loss / self.count),
+            "bits_per_byte": self.loss / math.log(2) / num_bytes,
+            "mean_kl": self.divergence / self.count,
+            "kl_standard_error": float(np.std(self._each) / math.sqrt(len(self._each))),
+            "same_top_token": self.same / self.count,
+        }
+
+
+def compare(truth: StarCoder2, files: dict[str, Path], windows: list[Window]) -> dict[str, dict[str, float]]:
+    """Score the model as given and every file; all of them are held at once."""
+    models = {name: StarCoder2.open(path, torch.float32).eval() for name, path in files.items()}
+    tallies = {name: Tally() for name in ("as given", *models)}
+    with bar("scoring", len(windows)) as progress:
         for window in windows:
-            ours, theirs = log_probabilities(model, window), log_probabilities(truth, window)
-            loss -= ours.gather(1, torch.tensor(window.ids[1:])[:, None]).sum().item()
-            kl = (theirs.exp() * (theirs - ours)).sum(-1)
-            divergence += kl.sum().item()
-            each.append(kl.mean().item())
-            same += (ours.argmax(-1) == theirs.argmax(-1)).sum().item()
+            theirs = log_probabilities(truth, window)
+            tallies["as given"].add(theirs, theirs, window)
+            for name, model in models.items():
+                tallies[name].add(log_probabilities(model, window), theirs, window)
             progress.advance()
-    return {
-        "perplexity": math.exp(loss / count),
-        "bits_per_byte": loss / math.log(2) / sum(window.num_bytes for window in windows),
-        "mean_kl": divergence / count,
-        "kl_standard_error": float(np.std(each) / math.sqrt(len(each))),
-        "same_top_token": same / count,
-    }
+    num_bytes = sum(window.num_bytes for window in windows)
+    return {name: tally.results(num_bytes) for name, tally in tallies.items()}
 
 
 def write_plain(model: StarCoder2, contract: Contract, path: Path) -> None:
@@ -165,13 +185,13 @@ def main() -> None:
     arguments.model = arguments.model or embedded_model()
     contract, truth = Contract.of(arguments.model), StarCoder2.open(arguments.model, torch.float32).eval()
     windows = held_out(arguments.data, contract, truth.config.max_position_embeddings, arguments.tokens)
-    results = {"as given": scores(truth, truth, windows, "as given") | {"bytes": float(4 * truth.config.num_parameters)}}
     with tempfile.TemporaryDirectory() as folder:
-        for name, path in candidates(arguments, contract, truth, Path(folder)).items():
-            model = StarCoder2.open(path, torch.float32).eval()
-            results[name] = scores(model, truth, windows, name) | {"bytes": float(weight_bytes(path))}
-    if arguments.model.is_file():
-        results["as given"]["bytes"] = float(weight_bytes(arguments.model))
+        files = candidates(arguments, contract, truth, Path(folder))
+        results = compare(truth, files, windows)
+        for name, path in files.items():
+            results[name]["bytes"] = weight_bytes(path)
+    given = arguments.model
+    results["as given"]["bytes"] = weight_bytes(given) if given.is_file() else 4 * truth.config.num_parameters
     print(f"{sum(len(window.ids) - 1 for window in windows):,} tokens of {len(windows)} held-out files\n")
     print(table(results))
     if arguments.out:

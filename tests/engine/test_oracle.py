@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -89,6 +90,21 @@ def test_many_at_once_write_what_one_writes(engine: Engine, contract: Contract) 
     streams = [engine.stream(prompt, max_tokens=MAX_TOKENS, temperature=0.8, seed=3) for prompt in asked]
     for one, stream in zip(alone, streams, strict=True):
         assert completion_of(stream).ids == one.ids  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.8])
+def test_guesses_and_company_change_nothing_in_the_shipped_format(contract: Contract, temperature: float) -> None:
+    """The weights as they are shipped, where activations are rounded; keys and values exact."""
+    asked = prompts(contract, 10)
+    options: dict[str, Any] = {"max_tokens": 40, "temperature": temperature, "seed": 1}
+    with Engine.open(threads=1, wide=True) as engine:
+        alone = [engine.generate(prompt, **options, speculate=False).ids for prompt in asked]
+        engine.learn(SOURCES[0].read_bytes())
+        streams = [engine.stream(prompt, **options) for prompt in asked]
+        together = [[*stream][-1].completion for stream in streams]
+        assert [one.ids for one in together if one] == alone
+        assert [engine.generate(prompt, **options).ids for prompt in asked] == alone
+        assert engine.stats().accepted > 0
 
 
 def test_typing_what_was_proposed_is_answered_from_it(engine: Engine) -> None:

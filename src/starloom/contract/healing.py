@@ -32,8 +32,7 @@ class HeldBack:
     """
 
     def __init__(self, tokenizer: Tokenizer, held_back: bytes) -> None:
-        self._token_bytes = tokenizer.token_bytes
-        self._rest = held_back
+        self._tokenizer, self._rest = tokenizer, held_back
 
     @property
     def rest(self) -> bytes:
@@ -42,13 +41,11 @@ class HeldBack:
 
     def allowed(self) -> npt.NDArray[np.int64] | None:
         """The ids that may come next, ascending: those whose bytes agree with the rest. None when nothing is left."""
-        if not self._rest:
-            return None
-        return np.array([place for place, text in enumerate(self._token_bytes) if self._fits(text)], dtype=np.int64)
+        return self._tokenizer.starts.agreeing(self._rest) if self._rest else None
 
     def accept(self, token: int) -> bytes:
         """Move on by `token`, which is one of `allowed`; return its bytes that lie beyond what was held back."""
-        text = self._token_bytes[token]
+        text = self._tokenizer.token_bytes[token]
         if not self._rest:
             return text
         assert self._fits(text), f"token {token} does not agree with the bytes held back, {self._rest!r}"

@@ -23,6 +23,7 @@ from starloom.contract.alphabet import SYMBOL_OF_BYTE
 from starloom.contract.gguf_vocabulary import read_gguf_vocabulary
 from starloom.contract.json_vocabulary import read_json_vocabulary
 from starloom.contract.pieces import Unknown, as_bytes, is_plain, pieces
+from starloom.contract.starts import Starts
 from starloom.contract.tokens import END_OF_TEXT, SPECIAL_TOKENS
 from starloom.contract.vocabulary import Vocabulary
 from starloom.core.errors import InputError, SettingsError
@@ -112,6 +113,11 @@ class Tokenizer:
     def token_bytes(self) -> Sequence[bytes]:
         """The bytes of every id; special tokens give none."""
         return self.vocabulary.bytes_of_id
+
+    @cached_property
+    def starts(self) -> Starts:
+        """The tokens by their bytes (see `healing`)."""
+        return Starts(self.token_bytes)
 
     def is_special(self, token: int) -> bool:
         """Whether the id `token` is a special token."""

@@ -54,6 +54,11 @@ class Sampling:
             check_number(f"logit_bias[{token}]", bias, -math.inf, math.inf, "a number")
 
     @property
+    def restricts(self) -> bool:
+        """Whether some tokens are left out."""
+        return self.top_k is not None or self.top_p < 1 or self.min_p > 0
+
+    @property
     def strengths(self) -> Strengths:
         """The three penalties."""
         return Strengths(self.repetition_penalty, self.frequency_penalty, self.presence_penalty)
@@ -133,10 +138,14 @@ class Sampler:
             return int(best)
         with np.errstate(over="ignore", under="ignore"):
             chances = np.exp((logits.astype(np.float64) - float(logits[best])) / self._sampling.temperature)
+        if not self._sampling.restricts:
+            return self._by_chance(chances)
         ids = self._kept(chances)
-        ends = chances[ids].cumsum()
-        place = int(ends.searchsorted(self._generator.random() * ends[-1], side="right"))
-        return int(ids[min(place, len(ids) - 1)])
+        return int(ids[self._by_chance(chances[ids])])
+
+    def _by_chance(self, chances: F64) -> int:
+        ends = chances.cumsum()
+        return min(int(ends.searchsorted(self._generator.random() * ends[-1], side="right")), len(ends) - 1)
 
     def _kept(self, chances: F64) -> I64:
         """The ids that may be drawn, from chances of which the largest is 1."""

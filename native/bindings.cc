@@ -224,10 +224,11 @@ double py_peak(Threads& threads) {
 }
 
 void bind_kernels(nb::module_& m) {
-  m.def("pack", &py_pack, "weights"_a, "kind"_a, "threads"_a);
-  m.def("unpack", &py_unpack, "data"_a, "kind"_a, "rows"_a, "columns"_a);
-  m.def("multiply", &py_multiply, "data"_a, "kind"_a, "rows"_a, "columns"_a, "x"_a, "bias"_a.none(), "epilogue"_a, "y"_a, "threads"_a);
-  m.def("read_bandwidth", &py_read_bandwidth, "data"_a, "threads"_a);
+  m.def("pack", &py_pack, "weights"_a.noconvert(), "kind"_a, "threads"_a);
+  m.def("unpack", &py_unpack, "data"_a.noconvert(), "kind"_a, "rows"_a, "columns"_a);
+  m.def("multiply", &py_multiply, "data"_a.noconvert(), "kind"_a, "rows"_a, "columns"_a, "x"_a.noconvert(),
+        "bias"_a.noconvert().none(), "epilogue"_a, "y"_a.noconvert(), "threads"_a);
+  m.def("read_bandwidth", &py_read_bandwidth, "data"_a.noconvert(), "threads"_a);
   m.def("int8_peak", &py_peak<int8_peak>, "threads"_a);
   m.def("bf16_peak", &py_peak<bf16_peak>, "threads"_a);
   m.def("f32_peak", &py_peak<f32_peak>, "threads"_a);

@@ -26,6 +26,7 @@ struct Weights {
   Kind kind;
   const uint8_t* data;
   size_t stripe_bytes;
+  bool fresh;  // not in the caches yet
 };
 
 struct Kernels {

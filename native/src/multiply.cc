@@ -1,7 +1,6 @@
 // The products' driver: which rows and stripes are one piece of work, and what is done to a piece of the result. The
 // arithmetic is in the kernels of each instruction set.
 #include <algorithm>
-#include <cstring>
 
 #include "kernels.h"
 #include "starloom/isa.h"
@@ -10,9 +9,8 @@
 namespace starloom {
 namespace {
 
-constexpr int kRowsAtOnce = 128;                   // activations that stay in the second cache while all stripes pass
-constexpr int kFewRows = 32;                       // up to here, rows take turns at every kRange blocks of the weights
-constexpr int kRange = 8;
+constexpr int kRowsAtOnce = 128;                    // activations that stay in the second cache while all stripes pass
+constexpr int kFewRows = 32;                       // up to here, reading weights takes long beside multiplying
 constexpr size_t kChunkBytes = size_t(256) << 10;  // of weights that are read once
 constexpr int kChunksPerThread = 8;                // at least, where there are as many stripes
 
@@ -46,23 +44,15 @@ struct Product {
     }
   }
 
-  // All rows by a range of blocks, then by the next: weights come from memory while other rows are still at work.
   void piece(int first_row, int last_row, int stripe, int stripes) const {
-    alignas(64) float z[kRowsAtOnce * kMostStripes * kStripe];
-    const int width = stripes * kStripe, all = w.columns / kBlock, range = last_row - first_row <= kFewRows ? kRange : all;
-    std::memset(z, 0, sizeof(float) * (last_row - first_row) * width);
-    for (int b = 0; b < all; b += range)
-      for (int row = first_row; row < last_row; row += kTileRows) {
-        const int rows = std::min(kTileRows, last_row - row);
-        const uint8_t* tile = a.data + tile_bytes(w.kind, row, w.columns) + tile_bytes(w.kind, rows, b * kBlock);
-        kernel.multiply(weights(stripe, b), stripes, std::min(range, all - b), tile, rows, z + (row - first_row) * width);
-        if (b + range >= all) finish(z + (row - first_row) * width, row, rows, stripe, stripes);
-      }
-  }
-
-  Weights weights(int stripe, int block) const {
     const size_t bytes = matrix_bytes(w.kind, kStripe, w.columns);
-    return {w.kind, w.data + stripe * bytes + block * block_bytes(w.kind), bytes};
+    Weights weights = {w.kind, w.data + stripe * bytes, bytes, true};
+    for (int row = first_row; row < last_row; row += kTileRows, weights.fresh = false) {
+      alignas(64) float z[kTileRows * kMostStripes * kStripe] = {};
+      const int rows = std::min(kTileRows, last_row - row);
+      kernel.multiply(weights, stripes, w.columns / kBlock, a.data + tile_bytes(w.kind, row, w.columns), rows, z);
+      finish(z, row, rows, stripe, stripes);
+    }
   }
 
   void pieces(int first_row, int last_row, int stripe, int last_stripe) const {

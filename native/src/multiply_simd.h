@@ -18,19 +18,19 @@
 namespace starloom {
 namespace {
 
-constexpr int kAhead = 2304;  // bytes from weights in use to those asked for: the best of several on a 3B model's matrices
+constexpr int kAhead = 36;  // lines of 4-bit weights from those in use to those asked for, twice as many of larger ones
 
 template <class V, int R, int C>
 using Sums = typename V::Vector[R][C];
 
 // The lines of a piece of each of C registers' stripes that are soon needed.
-template <class V, int C, int kBytes>
+template <class V, Kind kind, int C, int kBytes>
 [[gnu::always_inline]] inline void prefetch(const uint8_t* weights, size_t stripe_bytes) {
 #pragma GCC unroll 4
   for (int c = 0; c < C; c += kStripe / V::kLanes)
 #pragma GCC unroll 32
     for (int i = 0; i < kBytes; i += 64)
-      __builtin_prefetch(weights + c * V::kLanes / kStripe * stripe_bytes + kAhead + i);
+      __builtin_prefetch(weights + c * V::kLanes / kStripe * stripe_bytes + kAhead * (has_nibbles(kind) ? 64 : 128) + i);
 }
 
 template <class V, Kind kind, int R, int C>
@@ -79,35 +79,36 @@ template <class V, Kind kind, int R, int C>
 }
 
 template <class V, Kind kind, int R, int C>
-[[gnu::always_inline]] inline void add_block(Sums<V, R, C>& z, const uint8_t* block, size_t stripe_bytes, const uint8_t*& a) {
+[[gnu::always_inline]] inline void add_block(Sums<V, R, C>& z, const uint8_t* block, size_t stripe_bytes, bool fresh,
+                                             const uint8_t*& a) {
   if constexpr (has_groups(kind)) {
-    prefetch<V, C, bytes_of_block(kind)>(block, stripe_bytes);
+    if (fresh) prefetch<V, kind, C, bytes_of_block(kind)>(block, stripe_bytes);
     for (int group = 0; group < kBlock / kGroup; ++group, a += group_bytes(R))
       add_group<V, kind, R, C>(z, block, stripe_bytes, group, a);
   } else {
     for (int step = 0; step < int(bytes_of_block(kind) / 64); ++step, block += 64, a += 4 * R) {
-      prefetch<V, C, 64>(block, stripe_bytes);
+      if (fresh) prefetch<V, kind, C, 64>(block, stripe_bytes);
       add_step<V, kind, R, C>(z, block, stripe_bytes, false, a);
     }
   }
 }
 
 template <class V, Kind kind, int R, int C>
-void multiply_blocks(const uint8_t* weights, size_t stripe_bytes, int blocks, const uint8_t* a, float* z) {
+void multiply_blocks(const Weights& w, int blocks, const uint8_t* a, float* z) {
   Sums<V, R, C> sums;
 #pragma GCC unroll 4
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
     for (int c = 0; c < C; ++c) sums[r][c] = V::load(z + (r * C + c) * V::kLanes);
-  for (int b = 0; b < blocks; ++b, weights += bytes_of_block(kind))
-    add_block<V, kind, R, C>(sums, weights, stripe_bytes, a);
+  for (int b = 0; b < blocks; ++b)
+    add_block<V, kind, R, C>(sums, w.data + b * bytes_of_block(kind), w.stripe_bytes, w.fresh, a);
 #pragma GCC unroll 4
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
     for (int c = 0; c < C; ++c) V::store(z + (r * C + c) * V::kLanes, sums[r][c]);
 }
 
-using Multiply = void (*)(const uint8_t* weights, size_t stripe_bytes, int blocks, const uint8_t* a, float* z);
+using Multiply = void (*)(const Weights& w, int blocks, const uint8_t* a, float* z);
 
 // The product of 1 to kTileRows rows and 1 or V::kStripes stripes.
 template <class V, Kind kind>
@@ -136,7 +137,7 @@ auto for_kind(Kind kind, const Make& make) {
 
 template <class V>
 void multiply_tile(const Weights& w, int stripes, int blocks, const uint8_t* tile, int rows, float* z) {
-  for_kind(w.kind, [=]<Kind kind>() { return multiply_of<V, kind>(rows, stripes); })(w.data, w.stripe_bytes, blocks, tile, z);
+  for_kind(w.kind, [=]<Kind kind>() { return multiply_of<V, kind>(rows, stripes); })(w, blocks, tile, z);
 }
 
 // As many independent sums as three quarters of the registers hold, always the same operands.

@@ -36,7 +36,7 @@ Scale round_weights(Kind kind, const float* w, uint8_t* numbers) {
       numbers[k] = uint8_t(int(std::clamp(std::nearbyint((w[k] - from_fp16(s.minimum)) * factor) + shift, low, high)));
     return s;
   };
-  float low = w[0], high = w[0], extreme = 0;
+  float low = w[0], high = w[0], extreme = w[0];
   for (int k = 0; k < kGroup; ++k) {
     if (!std::isfinite(w[k])) half(w[k]);
     low = std::min(low, w[k]), high = std::max(high, w[k]);

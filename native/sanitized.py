@@ -19,6 +19,7 @@ HOME = ROOT / "build" / "asan"
 
 
 def main() -> None:
+    """Build, then test; the exit code is the tests'."""
     venv.create(HOME, with_pip=True)
     python = HOME / "bin" / "python"
     asked = [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]

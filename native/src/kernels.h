@@ -19,7 +19,7 @@
 
 namespace starloom {
 
-constexpr int kTileRows = 4, kMostStripes = 3, kSteps = kGroup / 4;
+constexpr int kTileRows = 4, kMostStripes = 3, kMostTiles = 2, kSteps = kGroup / 4;
 
 // Stripes of weights from some block on.
 struct Weights {
@@ -30,10 +30,11 @@ struct Weights {
 };
 
 struct Kernels {
-  int stripes;  // that a product likes to have at once, at most kMostStripes; 1 is always good
+  // One product takes a tile and 1 or `stripes` stripes, or up to `tiles` tiles and 1 stripe.
+  int stripes, tiles;
   // One tile of `rows` rows from x, `stride` floats from row to row.
   void (*prepare)(Kind kind, const float* x, ptrdiff_t stride, int rows, int columns, uint8_t* tile);
-  // z [rows, 16 stripes] += the tile's product with `blocks` blocks of each stripe.
+  // z [rows, 16 stripes] += the product of `rows` rows from a tile on with `blocks` blocks of each stripe: all of K.
   void (*multiply)(const Weights& w, int stripes, int blocks, const uint8_t* tile, int rows, float* z);
   // z [n] = gelu(z)
   void (*gelu)(float* z, size_t n);

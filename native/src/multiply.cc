@@ -9,8 +9,8 @@
 namespace starloom {
 namespace {
 
-constexpr int kRowsAtOnce = 128;                    // activations that stay in the second cache while all stripes pass
-constexpr int kFewRows = 32;                       // up to here, reading weights takes long beside multiplying
+constexpr int kRowsAtOnce = 128;                   // activations that stay in the second cache while all stripes pass
+constexpr int kFewRows = 16;                       // up to here, reading weights takes long beside multiplying
 constexpr size_t kChunkBytes = size_t(256) << 10;  // of weights that are read once
 constexpr int kChunksPerThread = 8;                // at least, where there are as many stripes
 
@@ -46,18 +46,20 @@ struct Product {
 
   void piece(int first_row, int last_row, int stripe, int stripes) const {
     const size_t bytes = matrix_bytes(w.kind, kStripe, w.columns);
+    const int at_once = kTileRows * (stripes == 1 ? kernel.tiles : 1);
     Weights weights = {w.kind, w.data + stripe * bytes, bytes, true};
-    for (int row = first_row; row < last_row; row += kTileRows, weights.fresh = false) {
-      alignas(64) float z[kTileRows * kMostStripes * kStripe] = {};
-      const int rows = std::min(kTileRows, last_row - row);
+    for (int row = first_row; row < last_row; row += at_once, weights.fresh = false) {
+      alignas(64) float z[kTileRows * kMostTiles * kMostStripes * kStripe] = {};
+      const int rows = std::min(at_once, last_row - row);
       kernel.multiply(weights, stripes, w.columns / kBlock, a.data + tile_bytes(w.kind, row, w.columns), rows, z);
       finish(z, row, rows, stripe, stripes);
     }
   }
 
   void pieces(int first_row, int last_row, int stripe, int last_stripe) const {
+    const int width = a.rows > kFewRows ? kernel.stripes : 1;
     while (stripe < last_stripe) {
-      const int stripes = last_stripe - stripe >= kernel.stripes ? kernel.stripes : 1;
+      const int stripes = last_stripe - stripe >= width ? width : 1;
       piece(first_row, last_row, stripe, stripes);
       stripe += stripes;
     }

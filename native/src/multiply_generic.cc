@@ -97,6 +97,6 @@ double peak(Kind, size_t rounds) {
 
 }  // namespace
 
-const Kernels kernels_generic = {1, prepare_tile, multiply_tile, gelu_all, peak};
+const Kernels kernels_generic = {1, 1, prepare_tile, multiply_tile, gelu_all, peak};
 
 }  // namespace starloom

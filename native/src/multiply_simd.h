@@ -5,8 +5,9 @@
 //   dot<kind>(sum, w, a)  sum += products of the 4 bytes of each lane, as the kind has them
 //   kSigned<kind>         whether `dot` takes weights with their sign
 //
-// R rows of a tile and C registers of columns are summed at once: 12 sums are enough to hide how long a multiply-add takes
-// and leave registers for what groups add up to.
+// R rows and C registers of columns are summed at once: 12 sums are enough to hide how long a multiply-add takes and leave
+// registers for what groups add up to. Few rows take one stripe after the other, which memory gives fastest; many take
+// several, for then a broadcast number is used more often.
 #pragma once
 
 #include <immintrin.h>
@@ -18,31 +19,50 @@
 namespace starloom {
 namespace {
 
-constexpr int kAhead = 36;  // lines of 4-bit weights from those in use to those asked for, twice as many of larger ones
+constexpr int kAhead = 108 * 64;  // bytes from weights in use to those asked for
 
 template <class V, int R, int C>
 using Sums = typename V::Vector[R][C];
 
+// R rows from a tile on, at some step of each tile.
+template <int R>
+struct Rows {
+  static constexpr int kTiles = (R + kTileRows - 1) / kTileRows;
+  const uint8_t* tiles[kTiles];
+
+  Rows(const uint8_t* first, size_t bytes) {
+    for (int t = 0; t < kTiles; ++t) tiles[t] = first + t * bytes;
+  }
+  static constexpr int beside(int t) { return R - t * kTileRows < kTileRows ? R - t * kTileRows : kTileRows; }
+  // The word of row r in the `index`-th line of words from here.
+  [[gnu::always_inline]] const uint8_t* word(int index, int r) const {
+    return tiles[r / kTileRows] + (index * beside(r / kTileRows) + r % kTileRows) * 4;
+  }
+  [[gnu::always_inline]] void skip(int words) {
+    for (int t = 0; t < kTiles; ++t) tiles[t] += words * beside(t) * 4;
+  }
+};
+
 // The lines of a piece of each of C registers' stripes that are soon needed.
-template <class V, Kind kind, int C, int kBytes>
+template <class V, int C, int kBytes>
 [[gnu::always_inline]] inline void prefetch(const uint8_t* weights, size_t stripe_bytes) {
 #pragma GCC unroll 4
   for (int c = 0; c < C; c += kStripe / V::kLanes)
 #pragma GCC unroll 32
     for (int i = 0; i < kBytes; i += 64)
-      __builtin_prefetch(weights + c * V::kLanes / kStripe * stripe_bytes + kAhead * (has_nibbles(kind) ? 64 : 128) + i);
+      __builtin_prefetch(weights + c * V::kLanes / kStripe * stripe_bytes + kAhead + i);
 }
 
 template <class V, Kind kind, int R, int C>
 [[gnu::always_inline]] inline void add_step(Sums<V, R, C>& sums, const uint8_t* weights, size_t stripe_bytes, bool high,
-                                            const uint8_t* a) {
+                                            const Rows<R>& a, int step) {
   constexpr int kAcross = kStripe / V::kLanes;
   typename V::template Step<kind> w[C];
 #pragma GCC unroll 4
   for (int c = 0; c < C; ++c) w[c].load(weights + c / kAcross * stripe_bytes + c % kAcross * V::kLanes * 4, high);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
-    const auto x = V::broadcast(a + 4 * r);
+    const auto x = V::broadcast(a.word(step, r));
 #pragma GCC unroll 4
     for (int c = 0; c < C; ++c) V::template dot<kind>(sums[r][c], w[c], x);
   }
@@ -51,75 +71,77 @@ template <class V, Kind kind, int R, int C>
 // z += one group of a block: products of whole numbers, scaled.
 template <class V, Kind kind, int R, int C>
 [[gnu::always_inline]] inline void add_group(Sums<V, R, C>& z, const uint8_t* block, size_t stripe_bytes, int group,
-                                             const uint8_t* a) {
+                                             const Rows<R>& a) {
+  constexpr int kStart = kSteps, kUnit = kSteps + 1, kSum = kSteps + 2;  // after the numbers
   constexpr int kNumbers = kStripe * kGroup / (has_nibbles(kind) ? 2 : 1), kAcross = kStripe / V::kLanes;
-  const uint8_t *rest = a + kGroup * R, *unit = rest + 4 * R, *sum = rest + 8 * R;
   Sums<V, R, C> sums;
-#pragma GCC unroll 4
+#pragma GCC unroll 8
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
-    for (int c = 0; c < C; ++c) sums[r][c] = V::broadcast((V::template kSigned<kind> ? unit : rest) + 4 * r);
+    for (int c = 0; c < C; ++c) sums[r][c] = V::broadcast(a.word(V::template kSigned<kind> ? kUnit : kStart, r));
 #pragma GCC unroll 8
   for (int step = 0; step < kSteps; ++step)
     add_step<V, kind, R, C>(sums, block + group * kNumbers + (has_nibbles(kind) ? step / 2 : step) * 64, stripe_bytes,
-                            step % 2, a + step * 4 * R);
+                            step % 2, a, step);
 #pragma GCC unroll 4
   for (int c = 0; c < C; ++c) {
     const uint8_t* scales = block + c / kAcross * stripe_bytes + 2 * kNumbers + group * 32 + c % kAcross * V::kLanes * 2;
     const auto scale = V::halves(scales);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int r = 0; r < R; ++r)
-      z[r][c] = V::multiply_add(V::subtract(sums[r][c], V::broadcast(unit + 4 * r)), scale, z[r][c]);
+      z[r][c] = V::multiply_add(V::subtract(sums[r][c], V::broadcast(a.word(kUnit, r))), scale, z[r][c]);
     if constexpr (kind == Kind::q4m) {
       const auto minimum = V::halves(scales + 64);
-#pragma GCC unroll 4
-      for (int r = 0; r < R; ++r) z[r][c] = V::multiply_add(V::broadcast(sum + 4 * r), minimum, z[r][c]);
+#pragma GCC unroll 8
+      for (int r = 0; r < R; ++r) z[r][c] = V::multiply_add(V::broadcast(a.word(kSum, r)), minimum, z[r][c]);
     }
   }
 }
 
 template <class V, Kind kind, int R, int C>
 [[gnu::always_inline]] inline void add_block(Sums<V, R, C>& z, const uint8_t* block, size_t stripe_bytes, bool fresh,
-                                             const uint8_t*& a) {
+                                             Rows<R>& a) {
   if constexpr (has_groups(kind)) {
-    if (fresh) prefetch<V, kind, C, bytes_of_block(kind)>(block, stripe_bytes);
-    for (int group = 0; group < kBlock / kGroup; ++group, a += group_bytes(R))
+    if (fresh) prefetch<V, C, bytes_of_block(kind)>(block, stripe_bytes);
+    for (int group = 0; group < kBlock / kGroup; ++group, a.skip(kSteps + 3))
       add_group<V, kind, R, C>(z, block, stripe_bytes, group, a);
   } else {
-    for (int step = 0; step < int(bytes_of_block(kind) / 64); ++step, block += 64, a += 4 * R) {
-      if (fresh) prefetch<V, kind, C, 64>(block, stripe_bytes);
-      add_step<V, kind, R, C>(z, block, stripe_bytes, false, a);
+    for (int step = 0; step < int(bytes_of_block(kind) / 64); ++step, block += 64, a.skip(1)) {
+      if (fresh) prefetch<V, C, 64>(block, stripe_bytes);
+      add_step<V, kind, R, C>(z, block, stripe_bytes, false, a, 0);
     }
   }
 }
 
 template <class V, Kind kind, int R, int C>
-void multiply_blocks(const Weights& w, int blocks, const uint8_t* a, float* z) {
+void multiply_blocks(const Weights& w, int blocks, const uint8_t* tile, float* z) {
+  Rows<R> a(tile, tile_bytes(kind, kTileRows, blocks * kBlock));
   Sums<V, R, C> sums;
-#pragma GCC unroll 4
+#pragma GCC unroll 8
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
     for (int c = 0; c < C; ++c) sums[r][c] = V::load(z + (r * C + c) * V::kLanes);
   for (int b = 0; b < blocks; ++b)
     add_block<V, kind, R, C>(sums, w.data + b * bytes_of_block(kind), w.stripe_bytes, w.fresh, a);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
     for (int c = 0; c < C; ++c) V::store(z + (r * C + c) * V::kLanes, sums[r][c]);
 }
 
-using Multiply = void (*)(const Weights& w, int blocks, const uint8_t* a, float* z);
+using Multiply = void (*)(const Weights& w, int blocks, const uint8_t* tile, float* z);
 
-// The product of 1 to kTileRows rows and 1 or V::kStripes stripes.
+template <class V, Kind kind, int C, int... Counts>
+Multiply multiply_of(int rows, std::integer_sequence<int, Counts...>) {
+  static constexpr Multiply by_rows[] = {multiply_blocks<V, kind, Counts + 1, C>...};
+  return by_rows[rows - 1];
+}
+
 template <class V, Kind kind>
 Multiply multiply_of(int rows, int stripes) {
-  constexpr int kOne = kStripe / V::kLanes, kMost = V::kStripes * kOne;
-  static_assert(kTileRows == 4);
-  constexpr Multiply one[] = {multiply_blocks<V, kind, 1, kOne>, multiply_blocks<V, kind, 2, kOne>,
-                              multiply_blocks<V, kind, 3, kOne>, multiply_blocks<V, kind, 4, kOne>};
-  constexpr Multiply most[] = {multiply_blocks<V, kind, 1, kMost>, multiply_blocks<V, kind, 2, kMost>,
-                               multiply_blocks<V, kind, 3, kMost>, multiply_blocks<V, kind, 4, kMost>};
-  return (stripes == 1 ? one : most)[rows - 1];
+  constexpr int kOne = kStripe / V::kLanes;
+  if (stripes == 1) return multiply_of<V, kind, kOne>(rows, std::make_integer_sequence<int, V::kTiles * kTileRows>());
+  return multiply_of<V, kind, kOne * V::kStripes>(rows, std::make_integer_sequence<int, kTileRows>());
 }
 
 // `make.template operator()<kind>()` for the kind at hand.
@@ -166,7 +188,7 @@ double peak(Kind kind, size_t rounds) {
 }
 
 template <class V>
-constexpr Kernels kernels_of = {V::kStripes, prepare_tile, multiply_tile<V>, gelu_all, peak<V>};
+constexpr Kernels kernels_of = {V::kStripes, V::kTiles, prepare_tile, multiply_tile<V>, gelu_all, peak<V>};
 
 }  // namespace
 }  // namespace starloom

@@ -44,7 +44,7 @@ from starloom.engine.native_core import NativeCore
 from starloom.engine.packed import open_packed
 from starloom.engine.random_weights import random_packed
 
-CONTEXT, NEW = 600, 160
+CONTEXT, NEW, WARM_UP = 600, 160, 8
 F32 = np.ndarray[Any, np.dtype[np.float32]]
 
 
@@ -119,7 +119,8 @@ def _renamed(text: str, draw: random.Random) -> str:
 def run(engine: Engine, core: ScriptedCore, case: Case, speculate: bool) -> float:
     """Seconds that a case's text takes."""
     core.script = [*case.prompt, *case.text]
-    engine.generate(Prompt(case.prompt), max_tokens=1, stops=(), speculate=False)
+    for _ in range(WARM_UP):
+        engine.generate(Prompt(case.prompt), max_tokens=1, stops=(), speculate=False)
     began = time.perf_counter()
     done = engine.generate(Prompt(case.prompt), max_tokens=len(case.text), stops=(), speculate=speculate)
     seconds = time.perf_counter() - began

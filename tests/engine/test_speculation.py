@@ -126,7 +126,7 @@ def test_the_longest_match_wins_and_the_request_before_the_rest():
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=60), st.integers(0, 8), st.randoms(use_true_random=False))
 def test_a_guesser_sees_the_ids_that_are_new(ids, most, draw):
-    speculation = Speculation()
+    speculation = Speculation(clock=lambda: 0.0)  # so that no look is felt
     guesser, start = speculation.guesser(), 0
     while start < len(ids):
         start += draw.randint(1, 5)
@@ -190,6 +190,7 @@ def test_a_rows_cost_is_learned_from_times():
     cost.count(0, 1000.0)
     cost.count(1, 1000.0)
     assert cost.share < 0.3
+    assert cost.plain < 2.3
 
 
 def test_guessers_time_their_steps():
@@ -203,6 +204,26 @@ def test_guessers_time_their_steps():
         guesser.accept(tried, right)
         ids += [(ids[-1] + 1 + place) % 20 for place in range(right + 1)]
     assert speculation._row_cost.share == pytest.approx(0.3, abs=0.05)
+
+
+@pytest.mark.parametrize(("step", "least", "most"), [(1.0, 200, 200), (0.01, 25, 60)])
+def test_looks_less_often_where_looking_is_felt(step, least, most):
+    ticks, looks = [0.0], []
+
+    class Slow(Speculation):
+        def _guess(self, own, tail, most):
+            looks.append(tail[-1])
+            ticks[0] += 0.001
+            return super()._guess(own, tail, most)
+
+    guesser, ids = Slow(clock=lambda: ticks[0]).guesser(), [*range(50)]
+    for token in range(50, 250):
+        assert guesser.guess(ids, 4) == []
+        guesser.accept(0, 0)
+        ticks[0] += step
+        ids.append(token)
+    assert least <= len(looks) <= most
+    assert len(ids[guesser._own.size :]) <= 8  # what was skipped is taken in at the next look
 
 
 def test_stats_count_what_was_tried():

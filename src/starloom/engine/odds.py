@@ -14,22 +14,25 @@ _REST = 32
 
 
 class RowCost:
-    """What one more row costs, as a share of a plain step, by the steps' own times.
+    """What one more row costs, as a share of a plain step, by the steps' own times; `plain` is that of such a step.
 
     Of a machine whose speed drifts, and of steps that have prompts in them: single times count for little, and outliers less.
     """
 
     def __init__(self, start: float = ROW_COST) -> None:
-        self.share = start
-        self._plain: float | None = None
+        self.share, self.plain = start, 0.0
+        self._weight = 0.5
 
     def count(self, tried: int, seconds: float) -> None:
         """A step with `tried` guesses beside its token, of which none came true, took `seconds`."""
-        if tried == 0:
-            self._plain = seconds if self._plain is None else self._plain + 0.1 * (min(seconds, 2 * self._plain) - self._plain)
-        elif self._plain:
-            seen = min(max((seconds / self._plain - 1) / tried, _LEAST_COST), _MOST_COST)
-            self.share += (1 - _FADE) * (seen - self.share)
+        if not self.plain:
+            self.plain = 0.0 if tried else seconds
+        elif tried == 0:
+            self.plain += 0.1 * (min(seconds, 2 * self.plain) - self.plain)
+        else:
+            seen = min(max((seconds / self.plain - 1) / tried, _LEAST_COST), _MOST_COST)
+            self._weight = max(1 - _FADE, self._weight * 0.8)
+            self.share += self._weight * (seen - self.share)
 
 
 class Odds:

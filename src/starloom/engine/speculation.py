@@ -16,6 +16,9 @@ from typing import Protocol
 from starloom.engine.odds import Odds, RowCost
 from starloom.engine.repeat_index import LONGEST, RepeatIndex
 
+_FELT = 0.02  # of a plain step
+_LONGEST_PAUSE = 7  # tokens
+
 
 class Guesser(Protocol):
     """Proposes continuations for one request. Guesses may be wrong: they cost time, never correctness."""
@@ -87,10 +90,14 @@ class Speculation:
                 return 0, []
             return match.length, index.after(match, min(most, self._odds.length(match.length, self._row_cost.share)))
 
-    def _time(self, tried: int, seconds: float) -> None:
-        """A step that tried `tried` tokens, none of which came true, took `seconds`, all that belongs to it included."""
+    def _time(self, tried: int, seconds: float) -> float:
+        """A step that tried `tried` tokens, none of which came true, took `seconds`, all that belongs to it included.
+
+        Returns the seconds of a plain step.
+        """
         with self._lock:
             self._row_cost.count(tried, seconds)
+            return self._row_cost.plain
 
     def _count(self, match: int, offered: int, accepted: int) -> None:
         with self._lock:
@@ -99,21 +106,31 @@ class Speculation:
 
 
 class RepeatGuesser:
-    """Goes on where the end of the request's text occurred before: the newest of the longest matches. For one thread."""
+    """Goes on where the end of the request's text occurred before: the newest of the longest matches. For one thread.
+
+    Where steps are so short that looking for matches would be felt, it looks less often while no guess comes true.
+    """
 
     def __init__(self, shared: Speculation, capacity: int = 1 << 14) -> None:
         self._shared, self._own, self._match = shared, RepeatIndex(capacity), 0
         self._since: float | None = None  # when the last guess was given, where the step after it was a decoding one
-        self._tried = 0
+        self._tried, self._plain = 0, 0.0
+        self._pause, self._paused = 0, 0
 
     def guess(self, ids: Sequence[int], most: int) -> list[int]:
         """See `Guesser`."""
+        if self._paused < self._pause:
+            self._paused, self._since = self._paused + 1, None
+            return []
         began, first = self._shared.clock(), self._own.size == 0
         if self._since is not None:
-            self._shared._time(self._tried, began - self._since)
+            self._plain = self._shared._time(self._tried, began - self._since)
         self._own.extend(ids[self._own.size :])
         self._match, guessed = self._shared._guess(self._own, ids[-LONGEST:], most) if most > 0 else (0, [])
-        self._tried, self._since = 0, None if first else self._shared.clock()
+        ended = self._shared.clock()
+        felt = ended - began > _FELT * self._plain > 0
+        self._pause, self._paused = min(2 * self._pause + 1, _LONGEST_PAUSE) if felt else 0, 0
+        self._tried, self._since = 0, None if first else ended
         return guessed
 
     def accept(self, offered: int, accepted: int) -> None:
@@ -121,6 +138,6 @@ class RepeatGuesser:
         assert 0 <= accepted <= offered
         self._tried = offered
         if accepted:  # the tokens that came true took time of their own, which is not the cost of trying them
-            self._since = None
+            self._since, self._pause = None, 0
         if offered:
             self._shared._count(self._match, offered, accepted)

@@ -63,8 +63,8 @@ class SmolLM2:
         held, written, cache = HeldBack(self.tokenizer, held_back), b"", None
         ids, shown = [self._start, *self._newest(prefix)], 0
         while shown < max_tokens and b"\n" not in written:
-            out = self._model(input_ids=torch.tensor([ids]), past_key_values=cache, use_cache=True, logits_to_keep=1)
-            cache, token = out.past_key_values, self._likeliest(out.logits[0, -1], held)
+            out = self._model(input_ids=torch.tensor([ids]), cache=cache, use_cache=True, logits_to_keep=1)
+            cache, token = out.cache, self._likeliest(out.logits[0, -1], held)
             if token in self._stops:
                 break
             data, ids = held.accept(token), [token]

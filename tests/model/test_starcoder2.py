@@ -74,10 +74,10 @@ def test_cache_equals_transformers(sized: StarCoder2, sizes: list[int]) -> None:
 
 def test_cache_agrees_with_the_cache_of_transformers(sized: StarCoder2) -> None:
     ids, peer = some_ids(sized.config, length=30), peer_of(sized)
-    past, parts = None, []
+    cache, parts = None, []
     for part in ids.split([20, 1, 1, 8], dim=1):
-        out = peer(part, past_key_values=past, use_cache=True)
-        past = out.past_key_values
+        out = peer(part, cache=cache, use_cache=True)
+        cache = out.cache
         parts.append(out.logits)
     torch.testing.assert_close(in_chunks(sized, ids, [20, 1, 1, 8]), torch.cat(parts, dim=1), atol=1e-4, rtol=0)
 

@@ -3,7 +3,8 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstring>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "kernels.h"
@@ -14,26 +15,10 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr size_t kChunk = size_t(4) << 20, kLine = 64, kStreams = 4;
+constexpr size_t kChunk = size_t(4) << 20;  // handed out one by one, so that threads read close together
 constexpr double kSeconds = 0.05;  // of one measurement
 
 double seconds(Clock::time_point since) { return std::chrono::duration<double>(Clock::now() - since).count(); }
-
-// Reads as many streams at once as a chunk has parts; a sum keeps the compiler from leaving it out.
-uint64_t read(const uint8_t* data, size_t size) {
-  const size_t part = size / kStreams / kLine * kLine;
-  uint64_t sums[kStreams * 8] = {};
-  for (size_t i = 0; i < part; i += kLine)
-    for (size_t s = 0; s < kStreams; ++s)
-      for (int word = 0; word < 8; ++word) {
-        uint64_t x;
-        std::memcpy(&x, data + s * part + i + 8 * word, 8);
-        sums[8 * s + word] ^= x;
-      }
-  uint64_t all = 0;
-  for (const uint64_t sum : sums) all ^= sum;
-  return all;
-}
 
 double peak(Kind kind, Threads& threads) {
   const Kernels& kernel = kernels();
@@ -57,8 +42,8 @@ double peak(Kind kind, Threads& threads) {
 double read_bandwidth(const uint8_t* data, size_t size, Threads& threads) {
   std::vector<uint64_t> kept((size + kChunk - 1) / kChunk);
   const auto start = Clock::now();
-  threads.run(kept.size(), [&](size_t chunk, int) {
-    kept[chunk] = read(data + chunk * kChunk, std::min(kChunk, size - chunk * kChunk));
+  threads.run(kept.size(), [&, &kernel = kernels()](size_t chunk, int) {
+    kept[chunk] = kernel.read(data + chunk * kChunk, std::min(kChunk, size - chunk * kChunk));
   });
   volatile uint64_t all = 0;
   for (const uint64_t one : kept) all = all ^ one;

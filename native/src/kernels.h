@@ -40,6 +40,7 @@ struct Kernels {
   void (*gelu)(float* z, size_t n);
   // Multiply-adds as fast as they come: operations (2 a multiply-add) of `rounds` rounds.
   double (*peak)(Kind kind, size_t rounds);
+  uint64_t (*read)(const uint8_t* data, size_t size);  // all bytes; the result depends on each
 };
 
 extern const Kernels kernels_generic;

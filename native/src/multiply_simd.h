@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "activations.h"
+#include "reading.h"
 
 namespace starloom {
 namespace {
@@ -188,7 +189,7 @@ double peak(Kind kind, size_t rounds) {
 }
 
 template <class V>
-constexpr Kernels kernels_of = {V::kStripes, V::kTiles, prepare_tile, multiply_tile<V>, gelu_all, peak<V>};
+constexpr Kernels kernels_of = {V::kStripes, V::kTiles, prepare_tile, multiply_tile<V>, gelu_all, peak<V>, read_all};
 
 }  // namespace
 }  // namespace starloom

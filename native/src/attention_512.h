@@ -56,11 +56,10 @@ float soften(const float* s, int n, int begin, int end, float* maximum, float* s
 }
 
 // c [R, 32 columns] = c * rescale + a [R, pairs] x b, where pair j of b lies in page j / page_pairs at multiples of `step` bytes.
-// Few rows have several sums a column, of pairs in turn: one sum would wait for itself.
-template <class Element, int R>
+// A column has `turns` sums, of pairs in turn: where heads are few, one sum would wait for itself.
+template <class Element, int R, int turns>
 inline void tile(const uint8_t* a, size_t a_stride, int pairs, const uint8_t* const* pages, const uint8_t* const* ahead,
                  int page_pairs, size_t step, const float* rescale, float* c, size_t c_stride) {
-  constexpr int turns = R <= 2 ? 4 : R <= 4 ? 2 : 1;
   __m512 sums[turns][R][2];
 #pragma GCC unroll 4
   for (int t = 0; t < turns; ++t)
@@ -85,7 +84,9 @@ inline void tile(const uint8_t* a, size_t a_stride, int pairs, const uint8_t* co
     for (; rest >= turns; rest -= turns)
 #pragma GCC unroll 4
       for (int t = 0; t < turns; ++t) add(sums[t]);
-    for (; rest > 0; --rest) add(sums[0]);
+#pragma GCC unroll 4
+    for (int t = 0; t < turns; ++t)
+      if (t < rest) add(sums[t]);
   }
 #pragma GCC unroll 12
   for (int r = 0; r < R; ++r)
@@ -98,37 +99,49 @@ inline void tile(const uint8_t* a, size_t a_stride, int pairs, const uint8_t* co
     }
 }
 
-template <class Element>
+template <class Element, int turns>
 void product(const uint8_t* a, size_t a_stride, int rows, int pairs, const uint8_t* const* pages, const uint8_t* const* ahead,
              int page_pairs, size_t step, const float* rescale, float* c, size_t c_stride) {
+  constexpr int most = 12 / turns;
   const auto next = [&](int done) {
     a += done * a_stride, c += done * c_stride, rows -= done;
     if (rescale) rescale += done;
   };
   const auto run = [&](auto kernel) { kernel(a, a_stride, pairs, pages, ahead, page_pairs, step, rescale, c, c_stride); };
-  for (; rows >= 12; next(12)) run(tile<Element, 12>);
-  if (rows >= 9) run(tile<Element, 9>), next(9);
-  if (rows >= 6) run(tile<Element, 6>), next(6);
-  if (rows >= 4) run(tile<Element, 4>), next(4);
-  if (rows >= 2) run(tile<Element, 2>), next(2);
-  if (rows >= 1) run(tile<Element, 1>);
+  for (; rows >= most; next(most)) run(tile<Element, most, turns>);
+  if constexpr (most > 9)
+    if (rows >= 9) run(tile<Element, 9, turns>), next(9);
+  if constexpr (most > 6)
+    if (rows >= 6) run(tile<Element, 6, turns>), next(6);
+  if constexpr (most > 4)
+    if (rows >= 4) run(tile<Element, 4, turns>), next(4);
+  if (rows >= 2) run(tile<Element, 2, turns>), next(2);
+  if (rows >= 1) run(tile<Element, 1, turns>);
+}
+
+// The number of sums follows from the model alone, so that a row's result does not depend on the rows beside it.
+template <class Element, class... Rest>
+void product_for(int heads, Rest... rest) {
+  if (heads <= 2) return product<Element, 4>(rest...);
+  if (heads <= 4) return product<Element, 2>(rest...);
+  product<Element, 1>(rest...);
 }
 
 template <class Element>
-void scores(const void* q, int rows, int dim, const uint8_t* keys, const uint8_t* ahead, float* s) {
-  product<Element>(static_cast<const uint8_t*>(q), size_t(dim / 2) * Element::pair_bytes, rows, dim / 2, &keys, &ahead, dim / 2,
-                   4 * kPageColumns, nullptr, s, kBlockColumns);
+void scores(const void* q, int rows, int heads, int dim, const uint8_t* keys, const uint8_t* ahead, float* s) {
+  product_for<Element>(heads, static_cast<const uint8_t*>(q), size_t(dim / 2) * Element::pair_bytes, rows, dim / 2, &keys,
+                       &ahead, dim / 2, size_t(4) * kPageColumns, static_cast<const float*>(nullptr), s, size_t(kBlockColumns));
 }
 
 template <class Element>
-void values(const void* p, int rows, int n, int dim, const uint8_t* const* pages, const uint8_t* const* ahead,
+void values(const void* p, int rows, int heads, int n, int dim, const uint8_t* const* pages, const uint8_t* const* ahead,
             const float* rescale, float* out) {
   const uint8_t *from[kBlockPages], *soon[kBlockPages];
   const int count = (n + kPageColumns - 1) / kPageColumns;
   for (int d = 0; d < dim; d += kPageColumns) {
     for (int i = 0; i < count; ++i) from[i] = pages[i] + 4 * d, soon[i] = ahead[i] ? ahead[i] + 4 * d : nullptr;
-    product<Element>(static_cast<const uint8_t*>(p), kBlockColumns / 2 * Element::pair_bytes, rows, (n + 1) / 2, from, soon,
-                     kPageColumns / 2, size_t(4) * dim, rescale, out + d, dim);
+    product_for<Element>(heads, static_cast<const uint8_t*>(p), size_t(kBlockColumns / 2) * Element::pair_bytes, rows,
+                         (n + 1) / 2, from, soon, kPageColumns / 2, size_t(4) * dim, rescale, out + d, size_t(dim));
   }
 }
 

@@ -114,7 +114,7 @@ void product(const float* a, size_t a_stride, int rows, int pairs, const uint8_t
   if (rows >= 1) run(tile<1>);
 }
 
-void scores(const void* q, int rows, int dim, const uint8_t* keys, const uint8_t* ahead, float* s) {
+void scores(const void* q, int rows, int, int dim, const uint8_t* keys, const uint8_t* ahead, float* s) {
   for (int c = 0; c < kPageColumns; c += kColumns) {
     const uint8_t *columns = keys + 4 * c, *soon = ahead ? ahead + 4 * c : nullptr;
     product(static_cast<const float*>(q), dim, rows, dim / 2, &columns, &soon, dim / 2, 4 * kPageColumns, nullptr, s + c,
@@ -122,7 +122,7 @@ void scores(const void* q, int rows, int dim, const uint8_t* keys, const uint8_t
   }
 }
 
-void values(const void* p, int rows, int n, int dim, const uint8_t* const* pages, const uint8_t* const* ahead,
+void values(const void* p, int rows, int, int n, int dim, const uint8_t* const* pages, const uint8_t* const* ahead,
             const float* rescale, float* out) {
   for (int d = 0; d < dim; d += kColumns) {
     const uint8_t *from[kBlockPages], *soon[kBlockPages];

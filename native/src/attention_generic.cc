@@ -16,7 +16,7 @@ void pack(const float* x, size_t n, float scale, void* packed) {
 }
 
 template <class T>
-void scores(const void* q, int rows, int dim, const uint8_t* keys, const uint8_t*, float* s) {
+void scores(const void* q, int rows, int, int dim, const uint8_t* keys, const uint8_t*, float* s) {
   const T* key = reinterpret_cast<const T*>(keys);
   for (int r = 0; r < rows; ++r, s += kBlockColumns) {
     const float* query = static_cast<const float*>(q) + size_t(r) * dim;
@@ -42,7 +42,7 @@ float soften(const float* s, int n, int begin, int end, float* maximum, float* s
 }
 
 template <class T>
-void values(const void* p, int rows, int n, int dim, const uint8_t* const* pages, const uint8_t* const*,
+void values(const void* p, int rows, int, int n, int dim, const uint8_t* const* pages, const uint8_t* const*,
             const float* rescale, float* out) {
   for (int r = 0; r < rows; ++r, out += dim) {
     const float* weight = static_cast<const float*>(p) + size_t(r) * kBlockColumns;

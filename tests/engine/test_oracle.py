@@ -94,10 +94,10 @@ def test_many_at_once_write_what_one_writes(engine: Engine, contract: Contract) 
 
 @pytest.mark.parametrize("temperature", [0.0, 0.8])
 def test_guesses_and_company_change_nothing_in_the_shipped_format(contract: Contract, temperature: float) -> None:
-    """The weights as they are shipped, where activations are rounded; keys and values exact."""
+    """As it is shipped: weights, activations, keys and values rounded."""
     asked = prompts(contract, 10)
     options: dict[str, Any] = {"max_tokens": 40, "temperature": temperature, "seed": 1}
-    with Engine.open(threads=1, wide=True) as engine:
+    with Engine.open(threads=2) as engine:
         alone = [engine.generate(prompt, **options, speculate=False).ids for prompt in asked]
         engine.learn(SOURCES[0].read_bytes())
         streams = [engine.stream(prompt, **options) for prompt in asked]

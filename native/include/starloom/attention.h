@@ -51,7 +51,8 @@ void rotate_and_keep(const Pages& pages, int layer, float* qkv, int heads, const
                      Threads& threads);
 
 // Who computes what of a step's attention: made once, used for every layer. A task is a tile of query rows with all heads of
-// one key-value head, over a range of pages; where a tile has several ranges, the last to finish merges them.
+// one key-value head, over a range of sections of pages; where a tile has several ranges, the last to finish folds their
+// sections. A row's result is the same to the last bit whatever else is in the step and however many threads there are.
 class AttentionPlan {
  public:
   // `window`: keys a query sees, itself among them; 0 for all.
@@ -63,17 +64,21 @@ class AttentionPlan {
   struct Task {
     Part part;  // of the rows of this tile alone
     int group, page_begin, page_end;
-    int tile, range, ranges;  // `tile` counts those with several ranges
+    int tile;                             // counts those with several ranges
+    int first_section, sections, ranges;  // of the tile
   };
   struct Workspace;
   void add_tile(const Part& tile, int group, int ranges);
   void run(const Task& task, const Pages& pages, int layer, const float* qkv, float* out, uint8_t* memory) const;
-  void finish(const Task& task, const Workspace& w, float* out) const;
-  void merge(const Task& task, float* out) const;
+  void run_section(const Task& task, int first, int end, const Pages& pages, int layer, const Workspace& w) const;
+  void keep(const Task& task, int section, const Workspace& w) const;
+  void fold(const Task& task, const float* part, const float* maxima, const float* sums, bool is_first, const Workspace& w,
+            float* out) const;
+  float* row_of(const Task& task, int r, float* out) const;
   size_t partial_size() const { return size_t(tile_rows_) * group_heads_ * (dim_ + 2); }  // {out [R, D], maxima, sums [R]}
-  float* partial(const Task& task, int range) const;
+  float* partial(const Task& task, int section) const;
 
-  int heads_ = 0, group_heads_ = 0, dim_ = 0, window_ = 0, tile_rows_ = 0, divided_ = 0, most_ranges_ = 1;
+  int heads_ = 0, group_heads_ = 0, dim_ = 0, window_ = 0, tile_rows_ = 0, divided_ = 0, most_sections_ = 1;
   size_t work_ = 0;
   std::vector<Task> tasks_;
   std::unique_ptr<std::atomic<int>[]> finished_;  // ranges of each divided tile

@@ -26,7 +26,7 @@ struct Weights {
   Kind kind;
   const uint8_t* data;
   size_t stripe_bytes;
-  bool fresh;  // not in the caches yet
+  const uint8_t* next;  // what to bring into the caches after these; null when these are not there yet
 };
 
 struct Kernels {
@@ -36,8 +36,8 @@ struct Kernels {
   void (*prepare)(Kind kind, const float* x, ptrdiff_t stride, int rows, int columns, uint8_t* tile);
   // z [rows, 16 stripes] += the product of `rows` rows from a tile on with `blocks` blocks of each stripe: all of K.
   void (*multiply)(const Weights& w, int stripes, int blocks, const uint8_t* tile, int rows, float* z);
-  // z [n] = gelu(z)
-  void (*gelu)(float* z, size_t n);
+  // y [rows, count], `stride` from row to row, from z [rows, width] and bias [count] or null. z is used up.
+  void (*finish)(Epilogue epilogue, float* z, int rows, int width, int count, const float* bias, float* y, ptrdiff_t stride);
   // Multiply-adds as fast as they come: operations (2 a multiply-add) of `rounds` rounds.
   double (*peak)(Kind kind, size_t rounds);
   uint64_t (*read)(const uint8_t* data, size_t size);  // all bytes; the result depends on each
@@ -56,6 +56,12 @@ constexpr int offset(Kind kind) { return kind == Kind::q8 ? 128 : kind == Kind::
 constexpr size_t bytes_of_block(Kind kind) {
   constexpr size_t bytes[] = {4096, 2048, 1088, 576, 640};
   return bytes[int(kind)];
+}
+// How much of `next` a product asks for in a block, so that kRowsAtOnce rows ask for kMostStripes stripes: whole lines.
+constexpr int kRowsAtOnce = 128;  // whose activations stay in the second cache while all stripes pass
+constexpr size_t next_bytes(Kind kind) {
+  constexpr size_t kTiles = kRowsAtOnce / kTileRows - 1;
+  return (bytes_of_block(kind) * kMostStripes / kTiles + 63) / 64 * 64;
 }
 constexpr size_t group_bytes(int rows) { return size_t(rows) * (kGroup + 12); }
 constexpr size_t tile_bytes(Kind kind, int rows, int columns) {

@@ -9,7 +9,6 @@
 namespace starloom {
 namespace {
 
-constexpr int kRowsAtOnce = 128;                   // activations that stay in the second cache while all stripes pass
 constexpr int kFewRows = 16;                       // up to here, reading weights takes long beside multiplying
 constexpr size_t kChunkBytes = size_t(256) << 10;  // of weights that are read once
 constexpr int kChunksPerThread = 8;                // at least, where there are as many stripes
@@ -26,33 +25,25 @@ struct Product {
   float* y;
   ptrdiff_t stride;
   const Kernels& kernel;
+  int threads;
 
-  // y for one tile of rows and the stripes of z.
   void finish(float* z, int first_row, int rows, int first_stripe, int stripes) const {
     const int width = stripes * kStripe, first = first_stripe * kStripe, count = std::min(width, w.rows - first);
-    if (bias != nullptr)
-      for (int r = 0; r < rows; ++r)
-        for (int i = 0; i < count; ++i) z[r * width + i] += bias[first + i];
-    if (epilogue == Epilogue::gelu) kernel.gelu(z, size_t(rows) * width);
-    for (int r = 0; r < rows; ++r) {
-      float* out = y + (first_row + r) * stride + first;
-      const float* row = z + r * width;
-      if (epilogue == Epilogue::add)
-        for (int i = 0; i < count; ++i) out[i] += row[i];
-      else
-        std::copy(row, row + count, out);
-    }
+    kernel.finish(epilogue, z, rows, width, count, bias == nullptr ? nullptr : bias + first, y + first_row * stride + first, stride);
   }
 
   void piece(int first_row, int last_row, int stripe, int stripes) const {
     const size_t bytes = matrix_bytes(w.kind, kStripe, w.columns);
-    const int at_once = kTileRows * (stripes == 1 ? kernel.tiles : 1);
-    Weights weights = {w.kind, w.data + stripe * bytes, bytes, true};
-    for (int row = first_row; row < last_row; row += at_once, weights.fresh = false) {
+    const int at_once = kTileRows * (stripes == 1 ? kernel.tiles : 1), blocks = w.columns / kBlock;
+    Weights weights = {w.kind, w.data + stripe * bytes, bytes, nullptr};
+    const uint8_t* next = weights.data + stripes * bytes * (stripes == 1 ? 1 : threads);  // likely this thread's
+    for (int row = first_row; row < last_row; row += at_once) {
       alignas(64) float z[kTileRows * kMostTiles * kMostStripes * kStripe] = {};
       const int rows = std::min(at_once, last_row - row);
-      kernel.multiply(weights, stripes, w.columns / kBlock, a.data + tile_bytes(w.kind, row, w.columns), rows, z);
+      kernel.multiply(weights, stripes, blocks, a.data + tile_bytes(w.kind, row, w.columns), rows, z);
       finish(z, row, rows, stripe, stripes);
+      weights.next = next;
+      next += blocks * next_bytes(w.kind);
     }
   }
 
@@ -108,7 +99,7 @@ void prepare(const Activations& a, const float* x, ptrdiff_t stride, Threads& th
 void multiply(const Matrix& w, const Activations& a, const float* bias, Epilogue epilogue, float* y, ptrdiff_t stride,
               Threads& threads) {
   if (a.rows == 0 || w.rows == 0) return;
-  const Product product = {w, a, bias, epilogue, y, stride, kernels()};
+  const Product product = {w, a, bias, epilogue, y, stride, kernels(), threads.count()};
   const int stripes = stripes_of(w.rows), width = stripes_a_chunk(w, a.rows, threads.count());
   const size_t across = (stripes + width - 1) / width, down = (a.rows + kRowsAtOnce - 1) / kRowsAtOnce;
   threads.run(across * down, [&](size_t chunk, int) {

@@ -1,6 +1,7 @@
 // Products on any machine, and the readable reference of the others: a group's weights become floats, and whole numbers
 // are multiplied as floats, exactly.
 #include "activations.h"
+#include "epilogue.h"
 #include "reading.h"
 
 namespace starloom {
@@ -98,6 +99,6 @@ double peak(Kind, size_t rounds) {
 
 }  // namespace
 
-const Kernels kernels_generic = {1, 1, prepare_tile, multiply_tile, gelu_all, peak, read_all};
+const Kernels kernels_generic = {1, 1, prepare_tile, multiply_tile, finish_rows, peak, read_all};
 
 }  // namespace starloom

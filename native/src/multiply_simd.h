@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "activations.h"
+#include "epilogue.h"
 #include "reading.h"
 
 namespace starloom {
@@ -44,14 +45,10 @@ struct Rows {
   }
 };
 
-// The lines of a piece of each of C registers' stripes that are soon needed.
-template <class V, int C, int kBytes>
-[[gnu::always_inline]] inline void prefetch(const uint8_t* weights, size_t stripe_bytes) {
-#pragma GCC unroll 4
-  for (int c = 0; c < C; c += kStripe / V::kLanes)
-#pragma GCC unroll 32
-    for (int i = 0; i < kBytes; i += 64)
-      __builtin_prefetch(weights + c * V::kLanes / kStripe * stripe_bytes + kAhead + i);
+template <size_t kBytes>
+[[gnu::always_inline]] inline void ask_for(const uint8_t* data) {
+#pragma GCC unroll 64
+  for (size_t i = 0; i < kBytes; i += 64) __builtin_prefetch(data + i);
 }
 
 template <class V, Kind kind, int R, int C>
@@ -100,17 +97,13 @@ template <class V, Kind kind, int R, int C>
 }
 
 template <class V, Kind kind, int R, int C>
-[[gnu::always_inline]] inline void add_block(Sums<V, R, C>& z, const uint8_t* block, size_t stripe_bytes, bool fresh,
-                                             Rows<R>& a) {
+[[gnu::always_inline]] inline void add_block(Sums<V, R, C>& z, const uint8_t* block, size_t stripe_bytes, Rows<R>& a) {
   if constexpr (has_groups(kind)) {
-    if (fresh) prefetch<V, C, bytes_of_block(kind)>(block, stripe_bytes);
     for (int group = 0; group < kBlock / kGroup; ++group, a.skip(kSteps + 3))
       add_group<V, kind, R, C>(z, block, stripe_bytes, group, a);
   } else {
-    for (int step = 0; step < int(bytes_of_block(kind) / 64); ++step, block += 64, a.skip(1)) {
-      if (fresh) prefetch<V, C, 64>(block, stripe_bytes);
+    for (int step = 0; step < int(bytes_of_block(kind) / 64); ++step, block += 64, a.skip(1))
       add_step<V, kind, R, C>(z, block, stripe_bytes, false, a, 0);
-    }
   }
 }
 
@@ -122,8 +115,16 @@ void multiply_blocks(const Weights& w, int blocks, const uint8_t* tile, float* z
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
     for (int c = 0; c < C; ++c) sums[r][c] = V::load(z + (r * C + c) * V::kLanes);
-  for (int b = 0; b < blocks; ++b)
-    add_block<V, kind, R, C>(sums, w.data + b * bytes_of_block(kind), w.stripe_bytes, w.fresh, a);
+  const uint8_t *weights = w.data, *next = w.next;
+  for (int b = 0; b < blocks; ++b, weights += bytes_of_block(kind)) {
+    if (next != nullptr)
+      ask_for<next_bytes(kind)>(next + b * next_bytes(kind));
+    else
+#pragma GCC unroll 4
+      for (int c = 0; c < C; c += kStripe / V::kLanes)
+        ask_for<bytes_of_block(kind)>(weights + c * V::kLanes / kStripe * w.stripe_bytes + kAhead);
+    add_block<V, kind, R, C>(sums, weights, w.stripe_bytes, a);
+  }
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
@@ -189,7 +190,7 @@ double peak(Kind kind, size_t rounds) {
 }
 
 template <class V>
-constexpr Kernels kernels_of = {V::kStripes, V::kTiles, prepare_tile, multiply_tile<V>, gelu_all, peak<V>, read_all};
+constexpr Kernels kernels_of = {V::kStripes, V::kTiles, prepare_tile, multiply_tile<V>, finish_rows, peak<V>, read_all};
 
 }  // namespace
 }  // namespace starloom

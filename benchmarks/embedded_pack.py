@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,7 +31,6 @@ from starloom.model import StarCoder2
 EMBEDDED = Path(__file__).parents[1] / "src" / "starloom" / "embedded"
 NAME = "starloom-python-6m.gguf"
 HISTORY = EMBEDDED / "training.json"
-SETTLING = 4_000_000  # tokens after a (re)start that the fitted law leaves out
 
 
 class Point(NamedTuple):
@@ -50,16 +50,16 @@ class Run(NamedTuple):
     points: list[Point]
 
 
-class Law(NamedTuple):
-    """Bits per byte after D tokens: floor + scale * D ** -power."""
+class Line(NamedTuple):
+    """Held-out bits a byte of decayed models: `bits` after `tokens`, less by `gain` with each doubling."""
 
-    floor: float
-    scale: float
-    power: float
+    tokens: int
+    bits: float
+    gain: float
 
     def at(self, tokens: float) -> float:
-        """Bits per byte after `tokens`."""
-        return self.floor + self.scale * tokens**-self.power
+        """Bits a byte after `tokens`."""
+        return self.bits - self.gain * math.log2(tokens / self.tokens)
 
 
 def pack(run: Path) -> None:
@@ -109,25 +109,25 @@ def _tokens_of(checkpoint: Path) -> int:
     return int(json.loads((checkpoint / "state.json").read_text())["tokens"])
 
 
-def fitted(found: list[Point], name: str) -> Law | None:
-    """The least-squares law through the flat stage's measurements of `name`; None when they are too few to say anything."""
-    measured = [(point.tokens, point.values[name]) for point in found if name in point.values]
-    if len(measured) < 6:
+def fitted(decayed: list[Point]) -> Line | None:
+    """The least-squares line through decayed models over the doublings of their tokens; None for fewer than two.
+
+    Measurements within the flat stage say little: there the rate keeps the model away from what a decay would reach.
+    """
+    if len(decayed) < 2:
         return None
-    tokens, bits = (np.array(column, dtype=float) for column in zip(*measured, strict=True))
-    best: tuple[float, Law] | None = None
-    for power in np.linspace(0.05, 1.0, 96):
-        columns = np.stack([np.ones_like(tokens), tokens**-power], axis=1)
-        (floor, scale), *_ = np.linalg.lstsq(columns, bits, rcond=None)
-        law = Law(float(floor), float(scale), float(power))
-        error = float(((np.array([law.at(count) for count in tokens]) - bits) ** 2).sum())
-        if best is None or error < best[0]:
-            best = (error, law)
-    assert best is not None
-    return best[1]
+    doublings = [math.log2(point.tokens) for point in decayed]
+    slope, start = np.polyfit(doublings, [point.values["held_out_plain"] for point in decayed], 1)
+    return Line(decayed[-1].tokens, float(start + slope * doublings[-1]), float(-slope))
 
 
-def plot(found: list[Point], law: Law | None, path: Path) -> None:
+def ends_of_decays(history: list[Run]) -> list[Point]:
+    """The last held-out measurement of each run whose rate fell to zero."""
+    falls = [run for run in history if run.settings["schedule"]["decay_share"] == 1.0]
+    return [[point for point in run.points if "held_out_plain" in point.values][-1] for run in falls]
+
+
+def plot(found: list[Point], line: Line | None, path: Path) -> None:
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4), constrained_layout=True)
     for axes, names in ((left, ["loss"]), (right, ["held_out_plain", "held_out_psm", "held_out_spm"])):
         for name in names:
@@ -135,9 +135,9 @@ def plot(found: list[Point], law: Law | None, path: Path) -> None:
         axes.set_xlabel("million tokens")
         axes.grid(alpha=0.3)
     left.set_title("training loss, nats a token")
-    if law is not None:
-        span = np.linspace(found[0].tokens + 2e6, 2 * found[-1].tokens, 200)
-        right.plot(span / 1e6, [law.at(count) for count in span], "k--", linewidth=0.8, label="fit of plain, flat stage")
+    if line is not None:
+        span = np.linspace(found[0].tokens, 2 * found[-1].tokens, 200)
+        right.plot(span / 1e6, [line.at(count) for count in span], "k--", linewidth=0.8, label="plain, decayed models")
     right.set_title("held out, bits a byte")
     right.legend()
     with new_file(path) as partial:
@@ -146,13 +146,13 @@ def plot(found: list[Point], law: Law | None, path: Path) -> None:
 
 def model_card(history: list[Run], evaluation: str) -> str:
     found = [point for run in history for point in run.points]
-    flat = max(history, key=lambda run: run.tokens)
-    law = fitted([point for point in flat.points if point.tokens > flat.begin + SETTLING], "held_out_plain")
-    plot(found, law, EMBEDDED / "loss.png")
+    decayed = ends_of_decays(history)
+    line = fitted(decayed)
+    plot(found, line, EMBEDDED / "loss.png")
     last = next(point for point in reversed(found) if "held_out_plain" in point.values)
     hours = sum(run.hours for run in history)
     return "\n".join(
-        [INTRODUCTION, _facts(last, hours), ON_MIDDLES, _outlook(law, last.tokens), evaluation, AGAIN, *_settings(history)]
+        [INTRODUCTION, _facts(last, hours), ON_MIDDLES, _outlook(line, len(decayed)), evaluation, AGAIN, *_settings(history)]
     )
 
 
@@ -198,14 +198,13 @@ def _facts(last: Point, hours: float) -> str:
     return table(["what", "value"], rows + held_out)
 
 
-def _outlook(law: Law | None, tokens: int) -> str:
-    if law is None:
-        return "The flat stage has too few held-out measurements for a curve that says what more training would give.\n"
-    now, later = law.at(tokens), law.at(2 * tokens)
+def _outlook(line: Line | None, count: int) -> str:
+    if line is None:
+        return "What more training would give can be said after a second decay.\n"
     return (
-        f"The flat stage's held-out bits a byte follow {law.floor:.3f} + {law.scale:.3g} x tokens^-{law.power:.2f}: "
-        f"{now:.3f} after {tokens / 1e6:.0f} M tokens and {later:.3f} after twice as many, {now - later:.3f} less. "
-        "The decay at the end comes on top.\n"
+        f"Over {count} decayed models, left to right, the held-out bits a byte fall by {line.gain:.3f} with each doubling of the "
+        f"tokens: {line.bits:.3f} after {line.tokens / 1e6:.0f} M, so about {line.at(2 * line.tokens):.3f} after twice as many. "
+        + ("Two points make a line, not a law.\n" if count == 2 else "\n")
     )
 
 

@@ -100,6 +100,7 @@ def test_killed_at_random_moments_it_still_ends_with_the_same_weights(data: Path
 def test_a_polite_signal_leaves_a_checkpoint_of_the_step_it_came_in(
     config: TrainConfig, tmp_path: Path, number: signal.Signals
 ) -> None:
+    before = signal.getsignal(number)  # ignored, say, where a shell runs the tests in the background
     trainer = Trainer(config, tmp_path / "run")
     plain = trainer.train_step
 
@@ -112,7 +113,7 @@ def test_a_polite_signal_leaves_a_checkpoint_of_the_step_it_came_in(
     with pytest.raises(KeyboardInterrupt):
         trainer.run()
     assert checkpoint.newest(tmp_path / "run" / "checkpoints") == tmp_path / "run" / "checkpoints" / "step-00000008"
-    assert signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL)
+    assert signal.getsignal(number) == before
 
 
 def test_only_the_newest_checkpoints_are_kept(config: TrainConfig, tmp_path: Path) -> None:

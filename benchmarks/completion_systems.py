@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import re
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -22,6 +21,7 @@ from torch.nn import functional
 
 from starloom.contract import Contract, Prompt
 from starloom.contract.fitting import fitted_prompt
+from starloom.contract.healing import split_touched
 from starloom.contract.layouts import Order
 from starloom.core.files import sha256_of
 from starloom.evaluate import Answer
@@ -29,9 +29,6 @@ from starloom.model import StarCoder2
 from starloom.model.generation import completion_of, generate
 
 System = Callable[[bytes, bytes], Answer]
-
-_WORD = rb"([A-Za-z]+|[0-9]|[!-/:-@\[-`{-~]+)\Z"
-_WITH_SPACE = re.compile(rb"((?<=\S) )?" + _WORD)
 
 
 def nothing(prefix: bytes) -> bytes:
@@ -46,8 +43,7 @@ def white_space(prefix: bytes) -> bytes:
 
 def touched_word(prefix: bytes) -> bytes:
     """`prefix` without the word, digit or run of signs that the cursor touches, and without a single space before that."""
-    found = _WITH_SPACE.search(prefix)
-    return prefix[: found.start()] if found else prefix
+    return split_touched(prefix)[0]
 
 
 def last_word(prefix: bytes) -> bytes:
@@ -96,7 +92,7 @@ class Ours:
         front = hold_back(prefix)
         held = prefix[len(front) :]
         room = self.context - self.max_tokens - len(held)
-        start = fitted_prompt(self.contract, front, suffix, room=room, order=order)
+        start = fitted_prompt(self.contract, front, suffix, room=room, order=order, heal=False)
         return Prompt(start.ids, start.held_back + held)
 
     @torch.inference_mode()

@@ -72,7 +72,8 @@ def _finished(pieces: Iterator[Piece]) -> Completion:
 
 
 def _json(completion: Completion) -> str:
-    return json.dumps({"text": completion.text, "tokens": completion.ids, "finish_reason": completion.finish_reason})
+    tokens = completion.ids[completion.held_tokens :]
+    return json.dumps({"text": completion.text, "tokens": tokens, "finish_reason": completion.finish_reason})
 
 
 def _diff(cursor: Cursor, text: str) -> str:

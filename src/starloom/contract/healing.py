@@ -4,10 +4,13 @@ A newline and the indentation behind it are one token, so a model has hardly eve
 and then goes on: fed such a prompt, the published 3B solves 3 of 164 HumanEval tasks instead of 49 (specification
 §7.5). The same holds, less strongly, for any white space at the end, because words carry the space in front of them.
 So a left-to-right prompt stops before that white space, and the generator is made to write it first, in whatever
-tokens it likes, of which one may go on into the completion. Knows nothing of models.
+tokens it likes, of which one may go on into the completion. The same heals a word that the cursor touches: it may be cut
+where no token ends. Knows nothing of models.
 """
 
 from __future__ import annotations
+
+import re
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +21,16 @@ from starloom.contract.tokenizer import Tokenizer
 def split_trailing(text: bytes) -> tuple[bytes, bytes]:
     """`text` without its trailing white space (as ASCII knows it), and that white space, byte for byte."""
     cut = len(text.rstrip())
+    return text[:cut], text[cut:]
+
+
+_TOUCHED = re.compile(rb"((?<=\S) )?([A-Za-z]+|[0-9]|[!-/:-@\[-`{-~]+)\Z")
+
+
+def split_touched(text: bytes) -> tuple[bytes, bytes]:
+    """`text` without the word, digit or run of signs that it ends in and one space before that; and what was cut off."""
+    found = _TOUCHED.search(text)
+    cut = len(text) if found is None else found.start()
     return text[:cut], text[cut:]
 
 

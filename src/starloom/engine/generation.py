@@ -107,7 +107,7 @@ class Generation(Task):
         ids = self.ids[self._num_prompt :]
         completion = Completion(
             *(self._stream.text, ids, reason, self._index, self._num_prompt, self._reused),
-            *(self._log_probabilities, self._alternatives),
+            *(self._log_probabilities, self._alternatives, len(ids) - self._num_counted),
         )
         self._group.finish(self._unshown(), completion)
 

@@ -69,9 +69,10 @@ class Options(Sampling):
 class Completion:
     """A finished completion.
 
-    `ids` are all tokens chosen before the stop, those that write what the prompt held back among them. `log_probabilities` are
-    theirs under the model alone, at temperature 1 over the whole vocabulary, and `alternatives` the likeliest tokens at each
-    place: None unless asked for. Of the prompt's `prompt_tokens`, `reused_tokens` had been evaluated for earlier requests.
+    `ids` are all tokens chosen before the stop; the first `held_tokens` of them write only what the prompt held back, and no
+    text comes of these. `log_probabilities` are theirs under the model alone, at temperature 1 over the whole vocabulary, and
+    `alternatives` the likeliest tokens at each place: None unless asked for. Of the prompt's `prompt_tokens`,
+    `reused_tokens` had been evaluated for earlier requests.
     """
 
     text: str
@@ -82,6 +83,7 @@ class Completion:
     reused_tokens: int = 0
     log_probabilities: list[float] | None = None
     alternatives: list[list[tuple[int, float]]] | None = None
+    held_tokens: int = 0
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
     python benchmarks/demo.py [--count 8] [--seed 7]
 
-The places are drawn at random, not chosen, so good and bad completions show as they come.
+The places are line ends drawn at random, not chosen, so good and bad completions show as they come; each ends with its line.
 """
 
 from __future__ import annotations
@@ -49,12 +49,10 @@ def main() -> None:
     with Engine.open() as engine:
         for example in examples(_documents(), kind="line_end", count=arguments.count, seed=arguments.seed):
             began = time.perf_counter()
-            completion = engine.complete(example.prefix, example.suffix, max_tokens=MAX_TOKENS).text
+            completion = engine.complete(example.prefix, example.suffix, max_tokens=MAX_TOKENS, stop_texts=("\n",)).text
             right += _show(console, example, completion, time.perf_counter() - began)
     console.rule()
-    console.print(
-        f"{right} of {arguments.count} exactly right; the same at your own cursor:  .venv/bin/starloom complete FILE:LINE:COL"
-    )
+    console.print(f"{right} of {arguments.count} exactly right; at your own cursor:  .venv/bin/starloom complete FILE:LINE:COL")
 
 
 if __name__ == "__main__":

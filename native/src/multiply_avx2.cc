@@ -18,6 +18,7 @@ struct Vectors256 {
     std::memcpy(&x, p, 4);
     return _mm256_set1_epi32(x);
   }
+  static Vector exclusive_or(Vector x, Vector y) { return _mm256_xor_si256(x, y); }
   static Vector halves(const uint8_t* p) {
     return _mm256_castps_si256(_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
   }

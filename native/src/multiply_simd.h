@@ -16,7 +16,7 @@
 
 #include "activations.h"
 #include "epilogue.h"
-#include "reading.h"
+#include "limits_simd.h"
 
 namespace starloom {
 namespace {
@@ -146,51 +146,13 @@ Multiply multiply_of(int rows, int stripes) {
   return multiply_of<V, kind, kOne * V::kStripes>(rows, std::make_integer_sequence<int, kTileRows>());
 }
 
-// `make.template operator()<kind>()` for the kind at hand.
-template <class Make>
-auto for_kind(Kind kind, const Make& make) {
-  switch (kind) {
-    case Kind::bf16: return make.template operator()<Kind::bf16>();
-    case Kind::q8: return make.template operator()<Kind::q8>();
-    case Kind::q4: return make.template operator()<Kind::q4>();
-    case Kind::q4m: return make.template operator()<Kind::q4m>();
-    case Kind::f32: break;
-  }
-  return make.template operator()<Kind::f32>();
-}
-
 template <class V>
 void multiply_tile(const Weights& w, int stripes, int blocks, const uint8_t* tile, int rows, float* z) {
   for_kind(w.kind, [=]<Kind kind>() { return multiply_of<V, kind>(rows, stripes); })(w, blocks, tile, z);
 }
 
-// As many independent sums as three quarters of the registers hold, always the same operands.
-template <class V, Kind kind>
-double peak_of(size_t rounds) {
-  constexpr int kSums = V::kRegisters * 3 / 4;
-  constexpr int kPerLane = kind == Kind::f32 ? 1 : kind == Kind::bf16 ? 2 : 4;
-  alignas(64) static constexpr uint8_t kNothing[64] = {};
-  typename V::Vector sums[kSums], a = V::zero();
-  typename V::template Step<kind> w;
-  w.load(kNothing, false);
-#pragma GCC unroll 24
-  for (int i = 0; i < kSums; ++i) sums[i] = V::zero();
-  for (size_t round = 0; round < rounds; ++round)
-#pragma GCC unroll 24
-    for (int i = 0; i < kSums; ++i) {
-      V::template dot<kind>(sums[i], w, a);
-      asm volatile("" : "+v"(sums[i]));
-    }
-  return 2.0 * kPerLane * V::kLanes * kSums * double(rounds);
-}
-
 template <class V>
-double peak(Kind kind, size_t rounds) {
-  return for_kind(kind, [=]<Kind k>() { return peak_of<V, k>(rounds); });
-}
-
-template <class V>
-constexpr Kernels kernels_of = {V::kStripes, V::kTiles, prepare_tile, multiply_tile<V>, finish_rows, peak<V>, read_all};
+constexpr Kernels kernels_of = {V::kStripes, V::kTiles, prepare_tile, multiply_tile<V>, finish_rows, peak<V>, read_all<V>};
 
 }  // namespace
 }  // namespace starloom

@@ -24,6 +24,7 @@ struct Vectors512 {
     std::memcpy(&x, p, 4);
     return _mm512_set1_epi32(x);
   }
+  static Vector exclusive_or(Vector x, Vector y) { return _mm512_xor_si512(x, y); }
   static Vector halves(const uint8_t* p) {
     return _mm512_castps_si512(_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))));
   }

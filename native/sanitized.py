@@ -27,8 +27,17 @@ def main() -> None:
     (packages / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
     build = ["--config-settings=cmake.define.STARLOOM_SANITIZE=ON", f"--config-settings=build-dir={HOME / 'native'}"]
     subprocess.run([str(python), "-m", "pip", "install", "--quiet", "--no-deps", *build, str(ROOT)], check=True)
-    library = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True).stdout.strip()
-    environment = {**os.environ, "LD_PRELOAD": library, "ASAN_OPTIONS": "detect_leaks=0", "UBSAN_OPTIONS": "halt_on_error=1"}
+    # Exceptions are intercepted when a program starts, so the library that throws them must be there by then.
+    libraries = [
+        subprocess.run(["gcc", f"-print-file-name={name}"], capture_output=True, text=True, check=True).stdout.strip()
+        for name in ("libasan.so", "libstdc++.so")
+    ]
+    environment = {
+        **os.environ,
+        "LD_PRELOAD": " ".join(libraries),
+        "ASAN_OPTIONS": "detect_leaks=0",
+        "UBSAN_OPTIONS": "halt_on_error=1",
+    }
     tests = [str(python), "-m", "pytest", "-q", "-m", "not slow", "-p", "no:cacheprovider", "tests/engine", *sys.argv[1:]]
     sys.exit(subprocess.run(tests, cwd=ROOT, env=environment).returncode)
 

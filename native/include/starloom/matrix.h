@@ -36,8 +36,9 @@ size_t block_bytes(Kind kind);
 size_t matrix_bytes(Kind kind, int rows, int columns);  // stripes(rows) * K/64 * block_bytes
 
 // Rows of activations in the form in which matrices of one kind read them; made once, read by every matrix after a norm.
-// For q8, q4, q4m: signed 8-bit with a scale a group of 32 (few rows) or a coarser one (many rows), and the groups' sums.
-// The layout is the kernels' own business; `bytes` says how much to allocate.
+// For q8, q4, q4m: signed 8-bit times a power of two for each group of 32 of a row. What a row gives in a product does not
+// depend on the rows beside it, to the bit. The layout is the kernels' own business; `activation_bytes` says how much to
+// allocate.
 struct Activations {
   Kind kind;
   int rows, columns;

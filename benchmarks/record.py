@@ -28,8 +28,13 @@ def facts() -> dict[str, Any]:
         "cores_allowed": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         "commit": _commit(),
-        "command": shlex.join(["python", *sys.orig_argv[1:]]),
+        "command": shlex.join(["python", *map(_portable, sys.orig_argv[1:])]),
     }
+
+
+def _portable(word: str) -> str:
+    """An absolute path by its last part alone: where things lie on one machine says nothing on another."""
+    return Path(word).name if Path(word).is_absolute() else word
 
 
 def write(name: str | None, record: Mapping[str, Any], markdown: str) -> None:

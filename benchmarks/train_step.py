@@ -135,13 +135,13 @@ def _measure_apart(name: str) -> float:
 
 def _show(rates: dict[str, list[float]]) -> dict[str, Any]:
     medians = {name: statistics.median(values) for name, values in rates.items()}
-    base, best = medians["trainer, defaults"], max(medians[name] for name in medians if name.startswith("trainer"))
+    base = medians.get("trainer, defaults")
+    best = max((medians[name] for name in medians if name.startswith("trainer")), default=None)
     table = Table("variant", "tokens/s", "lowest", "highest", "x defaults", "x best Trainer")
     for name, median in medians.items():
         values = rates[name]
-        table.add_row(
-            name, f"{median:,.0f}", f"{min(values):,.0f}", f"{max(values):,.0f}", f"{median / base:.2f}", f"{median / best:.2f}"
-        )
+        ratios = (f"{median / peer:.2f}" if peer else "not measured" for peer in (base, best))
+        table.add_row(name, f"{median:,.0f}", f"{min(values):,.0f}", f"{max(values):,.0f}", *ratios)
     Console(width=120).print(table)
     return {"shape": SHAPE, "sequence": SEQUENCE, "batch": BATCH, "rates": rates, "medians": medians}
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +10,7 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from instruction_sets import using
 from twins.attention import attend, rotate, to_bf16
 
 from starloom.engine import _native
@@ -20,16 +19,6 @@ from starloom.engine.core import PAGE
 Array = npt.NDArray[np.floating[Any]]
 THETA = 1e4
 ISAS = _native.available_isas()
-
-
-@contextmanager
-def using(isa: str) -> Iterator[None]:
-    before = _native.current_isa()
-    _native.force_isa(isa)
-    try:
-        yield
-    finally:
-        _native.force_isa(before)
 
 
 @dataclass

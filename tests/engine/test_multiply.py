@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -11,6 +9,7 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from instruction_sets import using
 from twins import multiply as twin
 
 from starloom.engine import _native
@@ -24,16 +23,6 @@ THREADS = {count: _native.Threads(count) for count in (1, 2, 3)}
 
 isas = pytest.mark.parametrize("isa", ISAS)
 kinds = pytest.mark.parametrize("kind", KINDS)
-
-
-@contextmanager
-def using(isa: str) -> Iterator[None]:
-    before = _native.current_isa()
-    _native.force_isa(isa)
-    try:
-        yield
-    finally:
-        _native.force_isa(before)
 
 
 def random(seed: int, rows: int, columns: int, scale: float = 1) -> F32:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import gc
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -16,6 +15,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from instruction_sets import using
 from packed_models import WINDOW, packed, random_model, small_config, weights_of, with_weights_of
 from twins import decoder
 
@@ -29,16 +29,6 @@ from starloom.engine.packed import PackedModel
 F32 = npt.NDArray[np.float32]
 ISAS = _native.available_isas()
 IDS = [int(i) for i in np.random.default_rng(3).integers(0, 301, 150)]
-
-
-@contextmanager
-def using(isa: str) -> Iterator[None]:
-    before = _native.current_isa()
-    _native.force_isa(isa)
-    try:
-        yield
-    finally:
-        _native.force_isa(before)
 
 
 @cache

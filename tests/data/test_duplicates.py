@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from starloom.data.duplicates import NearDuplicates
-from starloom.data.shingles import NUM_BANDS, bands_of, shingles_of, similarity
+from starloom.data.duplicates.near import NearDuplicates
+from starloom.data.duplicates.shingles import NUM_BANDS, bands_of, shingles_of, similarity
 
 
 def plain_shingles(text: str) -> set[tuple[str, ...]]:

@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from starloom.core.errors import SettingsError
-from starloom.data import filters
 from starloom.data.languages import known_language, language_of
+from starloom.data.quality import filters
 
 
 @pytest.mark.parametrize(

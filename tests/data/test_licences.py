@@ -2,10 +2,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from starloom.data.expressions import conjunction, is_permissive, policy
-from starloom.data.licence_texts import UNKNOWN, copyleft_in, licences_in
-from starloom.data.licences import Evidence, is_evidence, own_licence
-from starloom.data.manifests import normalised, read_manifest
+from starloom.data.licences.evidence import Evidence, is_evidence, own_licence
+from starloom.data.licences.expressions import conjunction, is_permissive, policy
+from starloom.data.licences.manifests import normalised, read_manifest
+from starloom.data.licences.texts import UNKNOWN, copyleft_in, licences_in
 
 MIT = "Copyright (c) 2020 A\n\nPermission is hereby granted, free of charge, to any person\nobtaining a copy of this software"
 BSD = """Redistribution and use in source and binary forms, with or without modification, are permitted.

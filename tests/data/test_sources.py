@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from starloom.core.errors import InputError
-from starloom.data.rawfile import LINK, NOT_REGULAR, REPEATED_PATH, UNUSABLE_PATH, Limits
-from starloom.data.sources import open_source, read
+from starloom.data.sources.rawfile import LINK, NOT_REGULAR, REPEATED_PATH, UNUSABLE_PATH, Limits
+from starloom.data.sources.source import open_source, read
 
 FILES = {"a.py": b"print(1)\n", "pkg/b.py": b"x = 2\r\n", "pkg/sub/c.txt": b"\xff\x00"}
 

@@ -22,13 +22,13 @@ from starloom.core.errors import InputError, SettingsError
 from starloom.core.files import check_free, new_folder, write_text
 from starloom.core.progress import bar
 from starloom.data.documents import DROPPED_SCHEMA, Document, DocumentWriter, TableWriter
-from starloom.data.duplicates import NearDuplicates
-from starloom.data.filters import EXACT_DUPLICATE, NEAR_DUPLICATE
+from starloom.data.duplicates.near import NearDuplicates
 from starloom.data.languages import known_language
+from starloom.data.quality.filters import EXACT_DUPLICATE, NEAR_DUPLICATE
 from starloom.data.report import Failure, Report, make_report
 from starloom.data.repositories import Entry, Repository, Rules, read_repository
 from starloom.data.sequences import drop_not_expressible, train_tokenizer, write_shards
-from starloom.data.sources import open_source
+from starloom.data.sources.source import open_source
 
 
 @dataclass(frozen=True)

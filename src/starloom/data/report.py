@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from starloom.data.expressions import is_permissive, policy
+from starloom.data.licences.expressions import is_permissive, policy
 from starloom.data.repositories import Repository
 from starloom.data.sequences import TokenCount
 

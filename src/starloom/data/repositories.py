@@ -14,13 +14,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from starloom.data import filters
 from starloom.data.documents import TableWriter, read_rows
-from starloom.data.expressions import is_permissive
 from starloom.data.languages import language_of
-from starloom.data.licences import Evidence, is_evidence, own_licence
-from starloom.data.rawfile import RawFile
-from starloom.data.sources import Source
+from starloom.data.licences.evidence import Evidence, is_evidence, own_licence
+from starloom.data.licences.expressions import is_permissive
+from starloom.data.quality import filters
+from starloom.data.sources.rawfile import RawFile
+from starloom.data.sources.source import Source
 
 _SPOOL = pa.schema([pa.field("text", pa.string(), nullable=False)])
 

@@ -15,7 +15,7 @@ from starloom.contract.contract import Contract, SourceFile
 from starloom.contract.shard_writer import ShardWriter
 from starloom.contract.tokenizer import Tokenizer
 from starloom.core.progress import bar
-from starloom.data.filters import NOT_EXPRESSIBLE
+from starloom.data.quality.filters import NOT_EXPRESSIBLE
 from starloom.data.repositories import Entry, Repository
 
 SEQUENCE_BYTES = 16 * 2**20  # a larger repository becomes several sequences, so that memory stays bounded

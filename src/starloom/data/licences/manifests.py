@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from email.parser import BytesHeaderParser
 from typing import Any
 
-from starloom.data.licence_texts import UNKNOWN, licences_in
+from starloom.data.licences.texts import UNKNOWN, licences_in
 
 MANIFESTS = frozenset({"METADATA", "PKG-INFO", "package.json", "pyproject.toml", "Cargo.toml"})
 

@@ -1,4 +1,4 @@
-"""Which licences a text states, by characteristic phrases; the phrases are `licence_texts.json`.
+"""Which licences a text states, by characteristic phrases; the phrases are `texts.json`.
 
 A first form of what a scanner of licences does. It errs to one side: every licence that a text names counts, and a text
 that names none that we know is unknown. Knows nothing of where the text was found.
@@ -30,7 +30,7 @@ class _Rule:
 @cache
 def _table() -> tuple[tuple[_Rule, ...], tuple[_Rule, ...], re.Pattern[str], re.Pattern[str]]:
     """Rules for all licences, those for copyleft notices alone, what is blanked, and where the text is cut."""
-    table = json.loads(files("starloom.data").joinpath("licence_texts.json").read_text(encoding="utf-8"))
+    table = json.loads(files("starloom.data.licences").joinpath("texts.json").read_text(encoding="utf-8"))
 
     def rules(key: str) -> tuple[_Rule, ...]:
         return tuple(

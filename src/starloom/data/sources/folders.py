@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from starloom.core.errors import InputError
-from starloom.data.rawfile import LINK, NOT_REGULAR, UNUSABLE_PATH, RawFile, is_unusable, refused
+from starloom.data.sources.rawfile import LINK, NOT_REGULAR, UNUSABLE_PATH, RawFile, is_unusable, refused
 
 STORES = frozenset({".git", ".hg", ".svn", ".bzr", "CVS"})
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from starloom.core.errors import InputError
-from starloom.data.rawfile import LINK, NOT_REGULAR, UNUSABLE_PATH, Limits, RawFile, check_bomb, is_unusable, refused
+from starloom.data.sources.rawfile import LINK, NOT_REGULAR, UNUSABLE_PATH, Limits, RawFile, check_bomb, is_unusable, refused
 
 _ENVIRONMENT = {
     "GIT_CONFIG_NOSYSTEM": "1",

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO
 
 from starloom.core.errors import InputError
-from starloom.data.rawfile import (
+from starloom.data.sources.rawfile import (
     LINK,
     NOT_REGULAR,
     REPEATED_PATH,

@@ -15,7 +15,7 @@ from typing import BinaryIO, Self
 import numpy as np
 import numpy.typing as npt
 
-from starloom.data.shingles import NUM_BANDS, Bands, Shingles, bands_of, shingles_of, similarity
+from starloom.data.duplicates.shingles import NUM_BANDS, Bands, Shingles, bands_of, shingles_of, similarity
 
 THRESHOLD = 0.7
 MAX_REPRESENTATIVES = 64  # a band's bucket of unlike texts is compared with this many, not all against all

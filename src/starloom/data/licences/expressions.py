@@ -18,7 +18,7 @@ _TOKEN = re.compile(r"\(|\)|[^\s()]+")
 @cache
 def policy() -> tuple[str, dict[str, str]]:
     """The policy's name with its version, and its identifiers by their lower-case form."""
-    table = json.loads(files("starloom.data").joinpath("permissive.json").read_text(encoding="utf-8"))
+    table = json.loads(files("starloom.data.licences").joinpath("permissive.json").read_text(encoding="utf-8"))
     return f"{table['name']}-{table['version']}", {identifier.casefold(): identifier for identifier in table["identifiers"]}
 
 

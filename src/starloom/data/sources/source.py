@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Literal
 
 from starloom.core.errors import InputError
-from starloom.data.archives import UNSUPPORTED, ZIP_ENDINGS, ending_of, read_archive
-from starloom.data.folders import read_folder
-from starloom.data.git import commit_of, git_folder, read_git, remote_name
-from starloom.data.rawfile import Limits, RawFile
+from starloom.data.sources.archives import UNSUPPORTED, ZIP_ENDINGS, ending_of, read_archive
+from starloom.data.sources.folders import read_folder
+from starloom.data.sources.git import commit_of, git_folder, read_git, remote_name
+from starloom.data.sources.rawfile import Limits, RawFile
 
 _VERSION = re.compile(r"[-_]v?\d")
 

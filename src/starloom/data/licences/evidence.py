@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from starloom.data.expressions import conjunction
 from starloom.data.languages import language_of
-from starloom.data.licence_texts import UNKNOWN, copyleft_in, licences_in
-from starloom.data.manifests import MANIFESTS, SHORT_FIELD, normalised, read_manifest
+from starloom.data.licences.expressions import conjunction
+from starloom.data.licences.manifests import MANIFESTS, SHORT_FIELD, normalised, read_manifest
+from starloom.data.licences.texts import UNKNOWN, copyleft_in, licences_in
 
 HEAD_CHARACTERS = 4096
 

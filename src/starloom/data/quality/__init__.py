@@ -1,0 +1,1 @@
+"""Which texts are worth training on, by thresholds."""

@@ -7,6 +7,7 @@
     +-- MismatchError                     two good files that do not belong together (tokenizer and shard, say)
     +-- MissingExtraError                 a part of the package that is not installed
     +-- TrainingError                     a run that cannot go on (a NaN loss, say)
+    +-- PipelineError                     a data run that cannot go on (a full disk, a worker that dies, say)
     +-- BusyError                         more requests than there is room for; the same request may work later
     +-- EngineError                       a request that the engine could not finish: it was closed, or the model failed
 
@@ -41,6 +42,10 @@ class MismatchError(StarloomError):
 
 class TrainingError(StarloomError):
     """A training run that cannot go on."""
+
+
+class PipelineError(StarloomError):
+    """A run of the data pipeline that cannot go on."""
 
 
 class BusyError(StarloomError):

@@ -89,8 +89,6 @@ def test_the_table_is_sound() -> None:
 def test_enry_knows_more_than_700_of_the_names() -> None:
     spellings = {*linguist.language_names(), "Vim Script", "SaltStack"}
     known = [name for name in spellings if enry.get_language_type(name) != "unknown"]
-        name for name in {*linguist.language_names(), "Vim Script", "SaltStack"} if enry.get_language_type(name) != "unknown"
-    ]
     assert len({linguist.language_id(name) for name in known}) > 700
 
 

@@ -220,7 +220,7 @@ def test_damage_anywhere_is_an_input_error_or_harmless(
 def test_what_is_no_source_says_what_would_be(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no source"):
         open_source(tmp_path / "absent")
-    for name, hint in (("x.tar.zst", "repack it"), ("x.py", "give a folder, a git repository, or an archive")):
+    for name, hint in (("x.7z", "repack it"), ("x.py", "give a folder, a git repository, an archive")):
         (tmp_path / name).write_bytes(b"1")
         with pytest.raises(InputError, match=hint):
             open_source(tmp_path / name)

@@ -1,4 +1,4 @@
-"""Files of a git repository as its HEAD commit holds them; the working tree, the index and the hooks play no part.
+"""Files of a git repository as one commit holds them; the working tree, the index and the hooks play no part.
 
 Only `git` commands that read the object store are run, with the user's and the machine's configuration shut out and every
 transport forbidden, so that a hostile repository has nothing to start. Links and submodules are listed and never followed.
@@ -9,12 +9,24 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
+from types import TracebackType
+from typing import Self
 
 from starloom.core.errors import InputError
-from starloom.data.sources.rawfile import LINK, NOT_REGULAR, UNUSABLE_PATH, Limits, RawFile, check_bomb, is_unusable, refused
+from starloom.data.sources.rawfile import (
+    LINK,
+    NOT_REGULAR,
+    UNUSABLE_PATH,
+    Limits,
+    RawFile,
+    check_bomb,
+    is_unusable,
+    readable,
+    refused,
+)
 
 _ENVIRONMENT = {
     "GIT_CONFIG_NOSYSTEM": "1",
@@ -37,25 +49,34 @@ def git_folder(folder: Path) -> Path | None:
     return folder if bare else None
 
 
-def read_git(folder: Path, limits: Limits) -> Iterator[RawFile]:
-    """Every file of the commit at HEAD, in the order of the tree. Raises `InputError` for a damaged or empty repository."""
-    with _objects(folder) as (requests, answers):
-        for mode, kind, name, size, path in _tree(folder, limits):
-            yield _file(requests, answers, folder, mode, kind, name, size, path)
+def read_git(folder: Path, limits: Limits, revision: str = "HEAD") -> Iterator[RawFile]:
+    """Every file of the commit at `revision`, in the order of the tree. Raises `InputError` for a damaged or empty repository.
+
+    A file whose object is lost is listed, and reading it raises `InputError`.
+    """
+    with Objects(folder) as objects:
+        for mode, kind, name, size, path in _tree(folder, limits, revision):
+            yield _file(objects, mode, kind, name, size, path)
 
 
-def commit_of(folder: Path) -> str:
-    """The id of the commit at HEAD. Raises `InputError` when there is none."""
+def commit_of(folder: Path, revision: str = "HEAD") -> str:
+    """The id of the commit at `revision`. Raises `InputError` when there is none."""
     try:
-        return _git(folder, "rev-parse", "--verify", "HEAD^{commit}").decode().strip()
+        return run_git(folder, "rev-parse", "--verify", "--end-of-options", revision + "^{commit}").decode().strip()
     except InputError as error:
-        raise InputError(f"'{folder}' is a git repository without a readable commit at HEAD: {error}") from error
+        raise InputError(f"'{folder}' is a git repository without a readable commit at {revision}: {error}") from error
+
+
+def date_of(folder: Path, commit: str) -> str:
+    """When `commit` was committed, ISO 8601 in UTC."""
+    seconds = int(run_git(folder, "show", "--no-patch", "--format=%ct", "--end-of-options", commit))
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def remote_name(folder: Path) -> str | None:
     """`owner/name` from the address of the remote `origin`, or None."""
     try:
-        address = _git(folder, "config", "--get", "remote.origin.url").decode("utf-8", "replace").strip()
+        address = run_git(folder, "config", "--get", "remote.origin.url").decode("utf-8", "replace").strip()
     except InputError:
         return None
     parts = [part for part in address.replace(":", "/").rstrip("/").removesuffix(".git").split("/") if part]
@@ -73,7 +94,10 @@ def _environment() -> dict[str, str]:
     return kept | _ENVIRONMENT
 
 
-def _git(folder: Path, *arguments: str) -> bytes:
+def run_git(folder: Path, *arguments: str) -> bytes:
+    """What a git command prints. Raises `InputError` with git's own last line when it fails."""
+    if any("\0" in argument for argument in arguments):
+        raise InputError(f"git cannot read '{folder}': a name holds NUL")
     try:
         done = subprocess.run(
             _command(folder, *arguments), env=_environment(), stdin=subprocess.DEVNULL, capture_output=True, check=False
@@ -86,63 +110,69 @@ def _git(folder: Path, *arguments: str) -> bytes:
     return done.stdout
 
 
-def _tree(folder: Path, limits: Limits) -> list[tuple[str, str, str, int, str]]:
-    """Mode, kind, object id, size and path of every entry."""
+def _tree(folder: Path, limits: Limits, revision: str) -> list[tuple[str, str, str, int, str]]:
+    """Mode, kind, object id, size and path of every entry; an object that is lost has size 0."""
     entries = []
-    for line in _git(folder, "ls-tree", "-r", "-l", "-z", commit_of(folder)).split(b"\0")[:-1]:
+    for line in run_git(folder, "ls-tree", "-r", "-l", "-z", commit_of(folder, revision)).split(b"\0")[:-1]:
         description, _, path = line.partition(b"\t")
         mode, kind, name, size = description.decode().split()
-        if size == "BAD":
-            raise InputError(f"git cannot read '{os.fsdecode(path)}' in '{folder}': the repository is damaged or incomplete")
-        entries.append((mode, kind, name, 0 if size == "-" else int(size), os.fsdecode(path)))
+        entries.append((mode, kind, name, int(size) if size.isdigit() else 0, os.fsdecode(path)))
     check_bomb(folder, 2**62, sum(entry[3] for entry in entries), len(entries), limits)
     return entries
 
 
-def _file(
-    requests: IO[bytes], answers: IO[bytes], folder: Path, mode: str, kind: str, name: str, size: int, path: str
-) -> RawFile:
+def _file(objects: Objects, mode: str, kind: str, name: str, size: int, path: str) -> RawFile:
     if mode == "120000":
         return refused(path, 0, LINK)
     if kind != "blob":
         return refused(path, 0, NOT_REGULAR)
     if is_unusable(path):
         return refused(path, size, UNUSABLE_PATH)
-
-    def read() -> bytes:
-        requests.write(name.encode() + b"\n")
-        requests.flush()
-        return _answer(answers, folder, path)
-
-    return RawFile(path, size, read)
+    return RawFile(path, size, lambda: objects.read(name))
 
 
-def _answer(answers: IO[bytes], folder: Path, path: str) -> bytes:
-    header = answers.readline().split()
-    if len(header) != 3 or header[1] != b"blob":
-        raise InputError(f"git cannot read '{path}' in '{folder}': the repository is damaged or incomplete")
-    data = answers.read(int(header[2]))
-    if len(data) != int(header[2]) or answers.read(1) != b"\n":
-        raise InputError(f"git stopped while reading '{path}' in '{folder}': the repository is damaged")
-    return data
-
-
-@contextmanager
-def _objects(folder: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+class Objects:
     """A running `git cat-file --batch`: object ids go in, objects come out."""
-    process = subprocess.Popen(
-        _command(folder, "cat-file", "--batch"),
-        env=_environment(),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    try:
-        yield process.stdin, process.stdout
-    finally:
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._process = subprocess.Popen(
+            _command(folder, "cat-file", "--batch"),
+            env=_environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def read(self, name: str) -> bytes:
+        """The blob `name` (an id, or `COMMIT:path`). Raises `InputError` when it is lost or damaged."""
+        requests, answers = self._process.stdin, self._process.stdout
+        assert requests is not None
+        assert answers is not None
+        failure = InputError(f"git cannot read '{readable(name)}' in '{self._folder}': the repository is damaged or incomplete")
+        if "\n" in name:
+            raise failure
+        try:
+            requests.write(os.fsencode(name) + b"\n")
+            requests.flush()
+        except OSError as error:
+            raise failure from error
+        header = answers.readline().split()
+        if len(header) < 3 or header[-2] not in (b"blob", b"tree", b"commit", b"tag"):
+            raise failure
+        data = answers.read(int(header[-1]))
+        if len(data) != int(header[-1]) or answers.read(1) != b"\n" or header[-2] != b"blob":
+            raise failure
+        return data
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        process = self._process
         process.kill()
-        process.stdin.close()
-        process.stdout.close()
         process.wait()
+        for stream in (process.stdin, process.stdout):
+            assert stream is not None
+            with suppress(OSError):
+                stream.close()

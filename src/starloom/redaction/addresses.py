@@ -1,0 +1,51 @@
+"""IP addresses that lead to somebody: public, not a well-known resolver, not a version number with four parts."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator
+
+from starloom.redaction.finding import Finding, Kind, span
+from starloom.redaction.words import words
+
+_V4 = re.compile(r"(?<![\w.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![\w]|\.[0-9]|-[0-9])", re.ASCII)
+_V6 = re.compile(r"(?<![\w:.])[23][0-9A-Fa-f]{3}:[0-9A-Fa-f:]{2,35}(?![\w:])", re.ASCII)
+_NETWORK = re.compile(r"/(?:[0-9]|1[0-9]|2[0-4])(?![0-9])")
+_VERSION_WORD = re.compile(r"version|release|revision|\bver\b|assembly|chrome/|firefox/|safari/|section|§|chapter|\boid\b")
+_VERSION_SIGN = re.compile(r"\bv\.? ?$|[=><~^!]= ?[\"']?$|[><~^] ?$|@$|[a-z]-$")
+_ADDRESS_HINT = re.compile(r"\bip|ip\b|_ip|host|addr|server|dns|ping|bind|listen|inet|remote|proxy|gateway|client|peer|route|://")
+_SPECIMENS = words("specimens")
+_OBJECT_IDENTIFIERS = ("2.5.4.", "2.5.29.")
+_RESOLVERS = words("resolvers")
+
+
+def addresses(text: str) -> Iterator[Finding]:
+    """Public IPv4 and IPv6 addresses."""
+    for match in _V4.finditer(text):
+        if _is_public(match[0]) and not _is_version(text, match) and not _NETWORK.match(text, match.end()):
+            yield span(text, match.start(), match.end(), Kind.IP_ADDRESS, "ipv4")
+    for match in _V6.finditer(text):
+        value = match[0].rstrip(":") if not match[0].endswith("::") else match[0]
+        if _is_public(value) and not _NETWORK.match(text, match.end()):
+            yield span(text, match.start(), match.start() + len(value), Kind.IP_ADDRESS, "ipv6")
+
+
+def _is_public(value: str) -> bool:
+    try:
+        address = ipaddress.ip_address(value)
+    except ValueError:
+        return False
+    if not address.is_global or address.is_multicast or value in _SPECIMENS or ("." in value and len(set(value.split("."))) == 1):
+        return False
+    return str(address) not in _RESOLVERS
+
+
+def _is_version(text: str, match: re.Match[str]) -> bool:
+    """Words before it on its line say version; or four single digits without a word that says address."""
+    line_start = text.rfind("\n", max(0, match.start() - 60), match.start()) + 1 or max(0, match.start() - 60)
+    before = text[line_start : match.start()].lower()
+    if _VERSION_WORD.search(before) or match[0].startswith(_OBJECT_IDENTIFIERS):
+        return True
+    named = bool(_ADDRESS_HINT.search(before)) or text[match.end() : match.end() + 1] == ":"
+    return not named and (len(match[0]) == 7 or bool(_VERSION_SIGN.search(before)))

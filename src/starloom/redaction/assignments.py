@@ -1,0 +1,113 @@
+"""Secrets that show by what they are assigned to: `password = "..."`, `"api_key": "..."`, `--token ...`, `://user:...@`.
+
+Every occurrence of a telling word is looked at once, over a bounded piece of text, so time is linear. The patterns cover the
+ways of writing an assignment that are in use, not a grammar.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from starloom.redaction.finding import Finding, Kind, lowered, span
+from starloom.redaction.plausibility import is_key, is_password, is_placeholder
+
+_PASSWORD_WORDS = (
+    "passwd",
+    "password",
+    "passphrase",
+    "pwd",
+    "passwort",
+    "contraseña",
+    "mot_de_passe",
+    "_pass",
+    "userpass",
+    "dbpass",
+)
+_KEY_WORDS = (
+    "secret",
+    "token",
+    "api_key",
+    "apikey",
+    "api-key",
+    "access_key",
+    "accesskey",
+    "private_key",
+    "privatekey",
+    "auth_key",
+    "authkey",
+    "encryption_key",
+    "signing_key",
+    "credential",
+)
+_TYPE = r"(?:\s?:\s?[\w.&<>\[\]]{1,30}(?=\s?=))?"
+_SIGN = r"\s{0,20}(?::=|=>|<-|->|==|=|:|,|\(|\s)\s{0,5}(?:new\s)?[(@]?"
+_JOIN = r"[\w.\-\]\[)]{0,30}[\"'`]{0,2}\)?" + _TYPE + _SIGN
+_QUOTED = re.compile(_JOIN + r"(?:[brfuLN]{0,2})(\"{1,3}|'{1,3}|`|\[\[)([^\"'`\n\\]{6,200})(?:\"|'|`|\]\])")
+_BARE = re.compile(r"[\w.\-]{0,30}(?:=|: ?| = ?)([^\s\"'`,;<>(){}\[\]&|]{6,200})(?=[\s&\"'`;,<]|$)")
+_ELEMENT = re.compile(r"[\w.\-]{0,30}(?:\s[^<>\n]{0,60})?>([^<>\s]{6,200})</")
+_VALUE_ATTRIBUTE = re.compile(r"[\w.\-]{0,30}[\"']\s{1,5}(?:value|Value|content)=[\"']([^\"'\n]{6,200})[\"']")
+_FLAG = re.compile(r"[\w\-]{0,20}[ =]([^\s\"'`,;<>(){}]{6,200})")
+_BEARER = re.compile(r"(?:bearer|basic|token)\s{1,3}([\w.~+/-]{16,1000}={0,2})")
+_URL = re.compile(r"://([^\s:/@\"'`<>{}()\[\]$]{0,80}):([^\s:/@\"'`<>{}$\\]{1,100})@(?=[\w\[])")
+_CODE = re.compile(r"\.[A-Za-z_]|\$|::|->|^[A-Z][a-z]+(?:[A-Z][a-z]+)*$|^\w+\.\w+$")
+_MAX_BEFORE = 60
+MIN_WORD = 9
+"""Shorter passwords of letters alone in a URL are manuals' (`scott:tiger@`, `user:password@`)."""
+
+
+def assignments(text: str) -> Iterator[Finding]:
+    """Passwords and keys by their context."""
+    lower = lowered(text)
+    for word in _PASSWORD_WORDS:
+        yield from _values(text, lower, word, Kind.PASSWORD)
+    for word in _KEY_WORDS:
+        yield from _values(text, lower, word, Kind.KEY)
+    yield from _headers(text, lower)
+    yield from _urls(text)
+
+
+def _values(text: str, lower: str, word: str, kind: Kind) -> Iterator[Finding]:
+    at = lower.find(word)
+    while at >= 0:
+        behind = at + len(word)
+        for pattern in (_QUOTED, _VALUE_ATTRIBUTE, _ELEMENT):
+            match = pattern.match(text, behind)
+            if match and _plausible(text, at, match, kind):
+                yield span(text, *match.span(match.lastindex or 1), kind, f"assigned to {word}")
+                break
+        else:
+            yield from _unquoted(text, at, behind, word, kind)
+        at = lower.find(word, behind)
+
+
+def _unquoted(text: str, at: int, behind: int, word: str, kind: Kind) -> Iterator[Finding]:
+    """`WORD=value` and `word: value` up to the end of a line, `--word value`: what is code there is not a value."""
+    flag = text.rfind("--", max(0, at - 20), at) >= 0 and " " not in text[max(0, at - 20) : at].rpartition("--")[2]
+    match = (_FLAG if flag else _BARE).match(text, behind)
+    if match and not _CODE.search(match[1]) and _plausible(text, at, match, kind):
+        yield span(text, *match.span(1), kind, f"assigned to {word}")
+
+
+def _plausible(text: str, at: int, match: re.Match[str], kind: Kind) -> bool:
+    group = match.lastindex or 1
+    value, before = match[group], text[max(0, at - 20) : match.start(group)]
+    return is_password(value) if kind is Kind.PASSWORD else is_key(value, before)
+
+
+def _headers(text: str, lower: str) -> Iterator[Finding]:
+    """`Authorization: Bearer ...` and its like."""
+    at = lower.find("authorization")
+    while at >= 0:
+        match = _BEARER.search(lower, at, at + 60 + 1000)
+        if match and match.start() - at <= _MAX_BEFORE and is_key(text[match.start(1) : match.end(1)], ""):
+            yield span(text, *match.span(1), Kind.KEY, "authorization header")
+        at = lower.find("authorization", at + 1)
+
+
+def _urls(text: str) -> Iterator[Finding]:
+    """The password of `scheme://user:password@host`."""
+    for match in _URL.finditer(text):
+        value = match[2]
+        if not (is_placeholder(value) or value == match[1] or value.isdecimal() or (value.isalpha() and len(value) < MIN_WORD)):
+            yield span(text, *match.span(2), Kind.PASSWORD, "url")

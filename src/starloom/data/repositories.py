@@ -19,6 +19,7 @@ from starloom.data.languages import language_of
 from starloom.data.licences.evidence import Evidence, is_evidence, own_licence
 from starloom.data.licences.expressions import is_permissive
 from starloom.data.quality import filters
+from starloom.data.quality.decoding import utf8
 from starloom.data.sources.rawfile import RawFile
 from starloom.data.sources.source import Source
 
@@ -127,7 +128,7 @@ class _Reader:
         )
 
     def _read(self, entry: Entry, data: bytes) -> None:
-        text = filters.decoded(data)
+        text = utf8(data)
         entry.size = len(data)
         entry.reason = filters.NOT_UTF8 if text is None else filters.check_text(text, entry.language)
         if text is None or entry.reason:

@@ -11,10 +11,12 @@ from typing import Any
 from starloom.core.errors import SettingsError
 from starloom.core.settings import from_mapping
 from starloom.data.sources.files import Files
+from starloom.data.sources.github.issues import Issues
 from starloom.data.sources.record import ReadSettings, Record, RecordSource
 
 KINDS: dict[str, type[RecordSource]] = {
     "files": Files,
+    "issues": Issues,
 }
 
 

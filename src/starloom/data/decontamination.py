@@ -1,0 +1,289 @@
+"""Whether a text holds a benchmark's task: an index over benchmark files, asked once a document.
+
+Two tests. Containment (StarCoder 2 paper, section 3.3): the text contains a solution or a description, without regard to case and
+white space. Overlap: the text has half of the word 10-grams of a task, which finds copies with comment marks or names changed.
+Both run over arrays of hashes, in time linear in the text. Knows the fields of benchmark records and nothing of documents.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import re
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from starloom.core.errors import FormatError, InputError
+
+MIN_LENGTH = 40
+"""Characters without white space from which a solution or description is worth looking for; a shorter solution is looked for
+together with its prompt. BigCode's script left out four trivial solutions by hand; what 40 hits by chance is measured in benchmarks/protection.py."""
+WINDOW = 32
+"""Characters of a needle that are hashed."""
+GRAM = 10
+"""Words in a gram."""
+MIN_GRAMS = 12
+"""A task with fewer grams of its own is left to containment."""
+MIN_SHARE = 0.5
+MAX_TASKS = 3
+"""A gram of more tasks than this is boilerplate (imports, "You are an expert programmer")."""
+
+_Hashes = NDArray[np.uint64]
+_BASE = np.uint64(0x9E3779B97F4A7C15)
+_BASE_INVERSE = np.uint64(pow(0x9E3779B97F4A7C15, -1, 1 << 64))
+_PIECE = 1 << 20
+_WORD_BYTES = np.array([chr(byte).isalnum() or byte in b"_" or byte >= 0x80 for byte in range(256)])
+_DOCSTRING = re.compile(r'"""(.*?)"""|\'\'\'(.*?)\'\'\'', re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """What was found: the task and its file, by which test ("solution", "description", "overlap"), and the share of it."""
+
+    task: str
+    file: str
+    test: str
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    name: str
+    file: str
+    family: str
+    strings: tuple[tuple[str, str], ...]
+    """(test, text) pairs for containment"""
+    whole: str
+
+
+class Index:
+    """Benchmarks to look for. It is made once a process; a text costs tens of nanoseconds a byte."""
+
+    def __init__(self, tasks: Iterable[_Task]) -> None:
+        self._tasks = list(tasks)
+        self._needles = _Needles(self._tasks)
+        self._grams = _Grams(self._tasks)
+
+    @classmethod
+    def of(cls, paths: Iterable[Path]) -> Index:
+        """Index `.jsonl` and `.jsonl.gz` files, those in folders, and those in wheels and zip files.
+
+        Records have `task_id` (or `id`) and `canonical_solution` (or `code`), `prompt`, `description`, `suffix` where they
+        have them. Raises `InputError` for a path that is missing or holds no benchmark, `FormatError` for a bad line.
+        """
+        return cls(task for path in paths for task in _read(path))
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def find(self, text: str) -> Hit | None:
+        """The first task, in the order of the files, that `text` contains; else the one that it overlaps most; else None."""
+        return self._needles.find(text) or self._grams.find(text)
+
+
+def squeezed(text: str) -> bytes:
+    """The text in lower case without white space, in UTF-8."""
+    return "".join(text.lower().split()).encode(errors="replace")
+
+
+class _Needles:
+    """Strings to find whole: each by the hash of that window of it which the fewest others have."""
+
+    def __init__(self, tasks: list[_Task]) -> None:
+        unique: dict[bytes, Hit] = {}
+        for task in tasks:
+            for test, text in task.strings:
+                needle = squeezed(text)
+                if len(needle) >= MIN_LENGTH:
+                    unique.setdefault(needle, Hit(task.name, task.file, test, 1.0))
+        self._needles = list(unique)
+        self._hits = list(unique.values())
+        windows = [_window_hashes(needle) for needle in self._needles]
+        values, counts = np.unique(np.concatenate([np.empty(0, np.uint64), *windows]), return_counts=True)
+        places = [int(np.argmin(counts[np.searchsorted(values, each)])) for each in windows]
+        hashes = np.array([each[place] for each, place in zip(windows, places, strict=True)], np.uint64)
+        order = np.argsort(hashes, kind="stable")
+        self._hashes, self._order, self._places = hashes[order], order, places
+        self._filter = _Filter(self._hashes)
+
+    def find(self, text: str) -> Hit | None:
+        haystack = squeezed(text)
+        if len(haystack) < MIN_LENGTH or not self._needles:
+            return None
+        best = len(self._needles)
+        for offset in range(0, len(haystack), _PIECE):
+            hashes = _window_hashes(haystack[offset : offset + _PIECE + WINDOW - 1])
+            for place in self._filter.places(hashes):
+                best = min(best, self._at(haystack, offset + int(place), hashes[place], best))
+        return self._hits[best] if best < len(self._needles) else None
+
+    def _at(self, haystack: bytes, place: int, value: np.uint64, best: int) -> int:
+        """The least needle below `best` whose window is at `place`."""
+        first, last = np.searchsorted(self._hashes, value), np.searchsorted(self._hashes, value, "right")
+        for number in map(int, self._order[first:last]):
+            start = place - self._places[number]
+            if number < best and start >= 0 and haystack.startswith(self._needles[number], start):
+                best = number
+        return best
+
+
+class _Grams:
+    """Tasks by the hashes of their word grams."""
+
+    def __init__(self, tasks: list[_Task]) -> None:
+        self._tasks = tasks
+        grams = [np.unique(gram_hashes(task.whole)) for task in tasks]
+        families = {name: number for number, name in enumerate(dict.fromkeys(task.family for task in tasks))}
+        values = np.concatenate([np.empty(0, np.uint64), *grams])
+        owners = np.repeat(np.arange(len(tasks)), [len(each) for each in grams])
+        family = np.array([families[task.family] for task in tasks], np.int64)
+        pairs = np.unique(np.stack([values, family[owners].astype(np.uint64)]), axis=1) if len(values) else np.empty((2, 0))
+        common, counts = np.unique(pairs[0], return_counts=True)
+        own = ~np.isin(values, common[counts > MAX_TASKS])
+        values, owners = values[own], owners[own]
+        self._sizes = np.bincount(owners, minlength=len(tasks))
+        order = np.argsort(values, kind="stable")
+        self._values, self._owners = values[order], owners[order]
+        self._filter = _Filter(np.unique(self._values))
+
+    def find(self, text: str) -> Hit | None:
+        hashes = gram_hashes(text)
+        found = np.unique(hashes[self._filter.places(hashes)])
+        if len(found) < MIN_GRAMS * MIN_SHARE:
+            return None
+        first, last = np.searchsorted(self._values, found), np.searchsorted(self._values, found, "right")
+        owners = np.concatenate([self._owners[a:b] for a, b in zip(first, last, strict=True)])
+        counts = np.bincount(owners, minlength=len(self._tasks))
+        shares = np.where(self._sizes >= MIN_GRAMS, counts / np.maximum(self._sizes, 1), 0.0)
+        best = int(np.argmax(shares))
+        if shares[best] < MIN_SHARE:
+            return None
+        return Hit(self._tasks[best].name, self._tasks[best].file, "overlap", round(float(shares[best]), 3))
+
+
+class _Filter:
+    """A sorted set of hashes, asked for many at once; most are answered by one bit."""
+
+    _BITS = 22
+
+    def __init__(self, hashes: _Hashes) -> None:
+        self._hashes = hashes
+        self._bits = np.zeros(1 << self._BITS, np.bool_)
+        self._bits[(hashes >> np.uint64(64 - self._BITS)).astype(np.int64)] = True
+
+    def places(self, hashes: _Hashes) -> NDArray[np.int64]:
+        """Where the members of the set are in `hashes`."""
+        likely = np.flatnonzero(self._bits[(hashes >> np.uint64(64 - self._BITS)).astype(np.int64)])
+        if not len(likely) or not len(self._hashes):
+            return likely[:0]
+        at = np.minimum(np.searchsorted(self._hashes, hashes[likely]), len(self._hashes) - 1)
+        found: NDArray[np.int64] = likely[self._hashes[at] == hashes[likely]]
+        return found
+
+
+def _window_hashes(data: bytes) -> _Hashes:
+    """A hash of each run of `WINDOW` bytes: a polynomial modulo 2^64 by differences of sums, mixed."""
+    return _runs(np.frombuffer(data, np.uint8).astype(np.uint64) + np.uint64(1), WINDOW)
+
+
+def gram_hashes(text: str) -> _Hashes:
+    """A hash of each run of `GRAM` words (letters, digits, `_`; lower case), by hashes of the words."""
+    data = np.frombuffer(text.lower().encode(errors="replace"), np.uint8)
+    inside = np.concatenate([[False], _WORD_BYTES[data], [False]])
+    edges = np.flatnonzero(inside[1:] != inside[:-1])
+    starts, ends = edges[::2], edges[1::2]
+    sums, powers = _sums(data.astype(np.uint64) + np.uint64(1))
+    return _runs(_mixed((sums[ends] - sums[starts]) * powers[starts]), GRAM)
+
+
+def _runs(values: _Hashes, length: int) -> _Hashes:
+    if len(values) < length:
+        return np.empty(0, np.uint64)
+    sums, powers = _sums(values)
+    return _mixed((sums[length:] - sums[:-length]) * powers[: len(values) - length + 1])
+
+
+def _sums(values: _Hashes) -> tuple[_Hashes, _Hashes]:
+    """Sums of value x base^-place, and base^place, so that (sums[b] - sums[a]) x powers[a] is the same at every place."""
+    powers = np.concatenate([np.ones(1, np.uint64), np.full(len(values), _BASE)]).cumprod(dtype=np.uint64)
+    inverse = np.concatenate([np.ones(1, np.uint64), np.full(max(len(values) - 1, 0), _BASE_INVERSE)]).cumprod(dtype=np.uint64)
+    sums = np.concatenate([np.zeros(1, np.uint64), (values * inverse[: len(values)]).cumsum(dtype=np.uint64)])
+    return sums, powers
+
+
+def _mixed(values: _Hashes) -> _Hashes:
+    values = (values ^ (values >> np.uint64(31))) * np.uint64(0xBF58476D1CE4E5B9)
+    return values ^ (values >> np.uint64(29))
+
+
+def _read(path: Path) -> Iterator[_Task]:
+    found = False
+    for name, data in _contents(path):
+        found = True
+        yield from _tasks(name, data)
+    if not found:
+        raise InputError(f"'{path}' holds no benchmark: name .jsonl or .jsonl.gz files, a folder of them, or a wheel")
+
+
+def _contents(path: Path) -> Iterator[tuple[str, bytes]]:
+    if path.is_dir():
+        for file in sorted(path.rglob("*")):
+            if file.is_file() and _is_benchmark(file.name):
+                yield file.relative_to(path).as_posix(), file.read_bytes()
+    elif path.suffix in (".whl", ".zip"):
+        yield from _in_archive(path)
+    elif path.is_file() and _is_benchmark(path.name):
+        yield path.name, path.read_bytes()
+
+
+def _is_benchmark(name: str) -> bool:
+    return name.endswith((".jsonl", ".jsonl.gz"))
+
+
+def _in_archive(path: Path) -> list[tuple[str, bytes]]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return [(name, archive.read(name)) for name in sorted(archive.namelist()) if _is_benchmark(name)]
+    except (OSError, zipfile.BadZipFile) as error:
+        raise InputError(f"'{path}' cannot be read: {error}") from error
+
+
+def _tasks(name: str, data: bytes) -> Iterator[_Task]:
+    try:
+        raw = gzip.decompress(data) if name.endswith(".gz") else data
+    except (OSError, EOFError, zlib.error) as error:
+        raise FormatError(f"'{name}' is not a whole gzip file: {error}") from error
+    for number, line in enumerate(io.BytesIO(raw), 1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except ValueError as error:
+            raise FormatError(f"'{name}', line {number}, is not JSON: {error}") from error
+        if not isinstance(record, dict):
+            raise FormatError(f"'{name}', line {number}, is not an object")
+        yield _task(record, name, number)
+
+
+def _task(record: Mapping[str, Any], file: str, number: int) -> _Task:
+    def text(*fields: str) -> str:
+        return next((value for field in fields if isinstance(value := record.get(field), str)), "")
+
+    name = text("task_id", "id") or f"line {number}"
+    prompt, solution, suffix = text("prompt"), text("canonical_solution", "code", "solution"), text("suffix")
+    whole = prompt + solution + suffix
+    strings: tuple[tuple[str, str], ...] = (("solution", whole),)
+    if not suffix:
+        docstring = _DOCSTRING.search(prompt)
+        description = text("description", "text") or ((docstring[1] or docstring[2] or "") if docstring else "")
+        short = len(squeezed(solution)) < MIN_LENGTH
+        strings = (("solution", whole if short else solution), ("description", description))
+    return _Task(name, file, f"{file.split('/')[0]} {''.join(re.findall(r'[0-9]+', name)[:1])}", strings, whole)

@@ -25,7 +25,7 @@ from starloom.core.errors import FormatError, InputError
 
 MIN_LENGTH = 40
 """Characters without white space from which a solution or description is worth looking for; a shorter solution is looked for
-together with its prompt. BigCode's script left out four trivial solutions by hand; what 40 hits by chance is measured in benchmarks/protection.py."""
+together with its prompt. BigCode's script left out four trivial solutions by hand instead. False hits: benchmarks/records."""
 WINDOW = 32
 """Characters of a needle that are hashed."""
 GRAM = 10

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from starloom import __version__
-from starloom.cli import bench, complete, data, quantize, tokenize, train
+from starloom.cli import bench, complete, data, purge, quantize, tokenize, train
 from starloom.core.errors import StarloomError
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+data.app.command("purge")(purge.purge)
 app.add_typer(data.app, name="data")
 app.command("bench")(bench.bench)
 app.command("complete", context_settings={"ignore_unknown_options": True})(complete.complete)  # for `-:LINE`

@@ -10,10 +10,11 @@ import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 from starloom.core.errors import InputError
 from starloom.data.sources.rawfile import (
@@ -37,6 +38,7 @@ _ENVIRONMENT = {
     "GIT_NO_REPLACE_OBJECTS": "1",
     "GIT_OPTIONAL_LOCKS": "0",
     "LC_ALL": "C",
+    "TZ": "UTC",
 }
 _OPTIONS = ("-c", "safe.directory=*", "-c", f"core.hooksPath={os.devnull}", "-c", "core.fsmonitor=false")
 
@@ -98,16 +100,54 @@ def run_git(folder: Path, *arguments: str) -> bytes:
     """What a git command prints. Raises `InputError` with git's own last line when it fails."""
     if any("\0" in argument for argument in arguments):
         raise InputError(f"git cannot read '{folder}': a name holds NUL")
+    done = _run(_command(folder, *arguments), _environment())
+    if done.returncode:
+        raise InputError(f"git cannot read '{folder}': {_last_line(done.stderr)}")
+    return done.stdout
+
+
+def _run(command: list[str], environment: dict[str, str], folder: Path | None = None) -> subprocess.CompletedProcess[bytes]:
     try:
-        done = subprocess.run(
-            _command(folder, *arguments), env=_environment(), stdin=subprocess.DEVNULL, capture_output=True, check=False
-        )
+        return subprocess.run(command, env=environment, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     except FileNotFoundError as error:
         raise InputError("reading a git repository needs the program 'git', which was not found") from error
-    if done.returncode:
-        lines = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no message"]
-        raise InputError(f"git cannot read '{folder}': {lines[-1]}")
-    return done.stdout
+
+
+def _last_line(message: bytes) -> str:
+    return (message.decode("utf-8", "replace").strip().splitlines() or ["no message"])[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Modified:
+    """A regular file that two trees hold with different contents: its path and its object before and after."""
+
+    path: str
+    before: str
+    after: str
+
+
+def modified_files(folder: Path, old: str, new: str) -> list[Modified]:
+    """The files that the commit `new` modifies against `old`; not those it adds, removes or turns into something else."""
+    fields = run_git(folder, "diff-tree", "-r", "-z", "--raw", "--no-renames", "--end-of-options", old, new).split(b"\0")
+    found = []
+    for description, path in zip(fields[::2], fields[1::2], strict=False):
+        old_mode, new_mode, before, after, status = description.decode().lstrip(":").split()
+        if status == "M" and old_mode.startswith("100") and new_mode.startswith("100"):
+            found.append(Modified(os.fsdecode(path), before, after))
+    return found
+
+
+def diff_files(before: str, after: str, scratch: Path) -> str:
+    """The unified differences between two texts, without context, by git's own comparison in the folder `scratch`."""
+    for name, text in (("before", before), ("after", after)):
+        (scratch / name).write_bytes(text.encode("utf-8", "surrogatepass"))
+    options = ("--no-index", "--no-ext-diff", "--no-textconv", "--no-color", "--text", "-U0")
+    command = ["git", *_OPTIONS, "diff", *options, "before", "after"]
+    environment = _environment() | {"GIT_CEILING_DIRECTORIES": str(scratch.parent)}
+    done = _run(command, environment, scratch)
+    if done.returncode > 1:
+        raise InputError(f"git cannot compare two texts: {_last_line(done.stderr)}")
+    return done.stdout.decode("utf-8", "replace")
 
 
 def _tree(folder: Path, limits: Limits, revision: str) -> list[tuple[str, str, str, int, str]]:
@@ -144,8 +184,8 @@ class Objects:
             stderr=subprocess.DEVNULL,
         )
 
-    def read(self, name: str) -> bytes:
-        """The blob `name` (an id, or `COMMIT:path`). Raises `InputError` when it is lost or damaged."""
+    def read(self, name: str, max_bytes: int | None = None) -> bytes:
+        """The blob `name`. Raises `InputError` when it is lost, damaged or larger than `max_bytes`."""
         requests, answers = self._process.stdin, self._process.stdout
         assert requests is not None
         assert answers is not None
@@ -160,6 +200,9 @@ class Objects:
         header = answers.readline().split()
         if len(header) < 3 or header[-2] not in (b"blob", b"tree", b"commit", b"tag"):
             raise failure
+        if max_bytes is not None and int(header[-1]) > max_bytes:
+            _skip(answers, int(header[-1]) + 1)
+            raise InputError(f"the object {readable(name)} in '{self._folder}' has {int(header[-1]):,} bytes")
         data = answers.read(int(header[-1]))
         if len(data) != int(header[-1]) or answers.read(1) != b"\n" or header[-2] != b"blob":
             raise failure
@@ -176,3 +219,8 @@ class Objects:
             assert stream is not None
             with suppress(OSError):
                 stream.close()
+
+
+def _skip(stream: IO[bytes], size: int) -> None:
+    while size > 0 and (part := stream.read(min(size, 2**20))):
+        size -= len(part)

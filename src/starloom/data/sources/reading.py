@@ -10,13 +10,17 @@ from typing import Any
 
 from starloom.core.errors import SettingsError
 from starloom.core.settings import from_mapping
+from starloom.data.sources.commits import Commits
 from starloom.data.sources.files import Files
 from starloom.data.sources.github.issues import Issues
+from starloom.data.sources.github.pull_requests import PullRequests
 from starloom.data.sources.record import ReadSettings, Record, RecordSource
 
 KINDS: dict[str, type[RecordSource]] = {
     "files": Files,
+    "commits": Commits,
     "issues": Issues,
+    "pull requests": PullRequests,
 }
 
 

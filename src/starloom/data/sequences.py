@@ -15,10 +15,9 @@ from starloom.contract.contract import Contract, SourceFile
 from starloom.contract.shard_writer import ShardWriter
 from starloom.contract.tokenizer import Tokenizer
 from starloom.core.progress import bar
+from starloom.data.plans import SEQUENCE_BYTES, split
 from starloom.data.quality.filters import NOT_EXPRESSIBLE
-from starloom.data.repositories import Entry, Repository
-
-SEQUENCE_BYTES = 16 * 2**20  # a larger repository becomes several sequences, so that memory stays bounded
+from starloom.data.repositories import Repository
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +83,7 @@ def _sequences(repository: Repository, draw: random.Random) -> Iterator[list[Sou
     """
     entries = list(repository.kept())
     draw.shuffle(entries)
-    parts: list[list[Entry]] = []
-    size = SEQUENCE_BYTES
-    for entry in entries:
-        if size >= SEQUENCE_BYTES:
-            parts.append([])
-            size = 0
-        parts[-1].append(entry)
-        size += entry.size
-    for part in parts:
+    for places in split(range(len(entries)), [entry.size for entry in entries], SEQUENCE_BYTES):
+        part = [entries[place] for place in places]
         texts = {entry.path: text for entry, text in repository.texts(part)}
         yield [SourceFile(entry.path, texts[entry.path]) for entry in part]

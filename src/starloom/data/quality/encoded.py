@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Iterator
 
 import numpy as np
 
@@ -30,7 +29,7 @@ Span = tuple[int, int]
 
 def encoded_runs(text: str) -> list[Span]:
     """Start and end of every run that one of the patterns matches, in order; runs of different patterns may overlap."""
-    runs = [*_base64_runs(text)]
+    runs = _base64_runs(text)
     if _HEX_WITHOUT_PREFIX.search(text):
         runs += [match.span() for match in _HEX.finditer(text)]
     runs += [match.span() for match in _ESCAPES.finditer(text)]
@@ -46,9 +45,8 @@ def covered(runs: list[Span]) -> int:
     return total
 
 
-def _base64_runs(text: str) -> Iterator[Span]:
+def _base64_runs(text: str) -> list[Span]:
     # Characters outside ASCII become "?", which is not of the alphabet, so that places in the bytes are places in the text.
     member = _BASE64[np.frombuffer(text.encode("ascii", "replace"), dtype=np.uint8)]
     borders = np.flatnonzero(np.diff(member, prepend=False, append=False)).reshape(-1, 2)
-    for start, stop in borders[borders[:, 1] - borders[:, 0] >= MIN_BASE64].tolist():
-        yield start, stop
+    return [(start, stop) for start, stop in borders[borders[:, 1] - borders[:, 0] >= MIN_BASE64].tolist()]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from starloom.data.licences.expressions import is_permissive, policy
+from starloom.data.licences.policies import is_permissive, open_policy
 from starloom.data.repositories import Repository
 from starloom.data.sequences import TokenCount
 
@@ -82,7 +82,7 @@ class Report:
 
     def to_json(self, indent: int | None = None) -> str:
         """The report as JSON, the most frequent first in each table."""
-        values = {"format": FORMAT, "version": VERSION, "licence_policy": policy()[0], **asdict(self)}
+        values = {"format": FORMAT, "version": VERSION, "licence_policy": open_policy().name, **asdict(self)}
         for table in ("dropped", "languages", "licences"):
             values[table] = dict(sorted(values[table].items(), key=lambda item: (-item[1]["files"], item[0])))
         return json.dumps(values, indent=indent, ensure_ascii=False)

@@ -16,8 +16,10 @@ import pyarrow.parquet as pq
 
 from starloom.data.documents import TableWriter, read_rows
 from starloom.data.languages import language_of
-from starloom.data.licences.evidence import Evidence, is_evidence, own_licence
-from starloom.data.licences.expressions import is_permissive
+from starloom.data.licences.evidence import Evidence, file_evidence, speaks_for_others, unread_evidence
+from starloom.data.licences.manifests import read_manifest
+from starloom.data.licences.policies import open_policy
+from starloom.data.licences.verdicts import Propagation, judge
 from starloom.data.quality import filters
 from starloom.data.quality.decoding import utf8
 from starloom.data.sources.rawfile import RawFile
@@ -37,7 +39,6 @@ class Entry:
     row: int | None = None
     sha256: bytes = b""
     language: str = ""
-    own_licence: str | None = None
     licence: str | None = None
     licence_source: str = ""
 
@@ -94,7 +95,9 @@ class _Reader:
     rules: Rules
     table: TableWriter
     entries: list[Entry] = field(default_factory=list)
-    evidence: Evidence = field(default_factory=Evidence)
+    evidence: list[Evidence] = field(default_factory=list)
+    name: str | None = None
+    version: str | None = None
     rows: int = 0
 
     def take(self, file: RawFile) -> None:
@@ -103,22 +106,30 @@ class _Reader:
         if file.refused:
             entry.drop(file.refused)
             return
-        self.evidence.see(file.path)
         data = self._evidence(file)
         entry.reason = self._reason_before_reading(entry)
         if entry.reason is None:
             self._read(entry, file.read() if data is None else data)
 
     def _evidence(self, file: RawFile) -> bytes | None:
-        """The content of a manifest or licence file, noted; None for other files."""
-        if not is_evidence(file.path):
+        """The content of a file that speaks of the licences around it, noted; None for other files."""
+        if not speaks_for_others(file.path):
             return None
         if file.size > self.rules.max_file_bytes:
-            self.evidence.add_unread(file.path)
+            self.evidence += unread_evidence(file.path)
             return None
         data = file.read()
-        self.evidence.add(file.path, data)
+        text = data.decode("utf-8", "replace")
+        self.evidence += file_evidence(file.path, text)
+        self._name(file.path, text)
         return data
+
+    def _name(self, path: str, text: str) -> None:
+        """Take the name and version of a Python package from its core metadata."""
+        file_name = path.rpartition("/")[2]
+        if file_name in ("METADATA", "PKG-INFO") and path.count("/") <= 1 and self.name is None:
+            manifest = read_manifest(file_name, text)
+            self.name, self.version = manifest.name, manifest.version
 
     def _reason_before_reading(self, entry: Entry) -> str | None:
         return (
@@ -134,7 +145,8 @@ class _Reader:
         if text is None or entry.reason:
             return
         entry.sha256 = hashlib.sha256(data).digest()
-        entry.own_licence = own_licence(text)
+        if not speaks_for_others(entry.path):
+            self.evidence += file_evidence(entry.path, text)
         entry.row, self.rows = self.rows, self.rows + 1
         self.table.add({"text": text}, len(data))
 
@@ -145,26 +157,22 @@ def read_repository(source: Source, rules: Rules, spool: Path) -> Repository:
         reader = _Reader(rules, table)
         for file in source.files():
             reader.take(file)
-    evidence = reader.evidence
-    evidence.close()
-    _judge_licences(reader.entries, evidence, rules)
+    _judge_licences(reader.entries, reader.evidence, rules)
     top = _top_folder(reader.entries) if source.has_top_folder else ""
+    licence, licence_source = Propagation((entry.path for entry in reader.entries), reader.evidence).of(top)
     for entry in reader.entries:
         entry.path = entry.path.removeprefix(top)
-    licence, licence_source = evidence.of(top)
-    name, version = evidence.name or source.name, evidence.version or source.version
-    return Repository(name, version, source, spool, reader.entries, licence, licence_source)
+    name, version = reader.name or source.name, reader.version or source.version
+    return Repository(name, version, source, spool, reader.entries, licence or None, licence_source)
 
 
-def _judge_licences(entries: list[Entry], evidence: Evidence, rules: Rules) -> None:
-    known: dict[str | None, bool] = {}
-    for entry in entries:
+def _judge_licences(entries: list[Entry], evidence: list[Evidence], rules: Rules) -> None:
+    verdicts = judge([entry.path for entry in entries], evidence, open_policy())
+    for entry, verdict in zip(entries, verdicts, strict=True):
         if entry.reason is None:
-            entry.licence, entry.licence_source = evidence.of(entry.path, entry.own_licence)
-            if entry.licence not in known:
-                known[entry.licence] = is_permissive(entry.licence)
-            if not rules.any_licence and not known[entry.licence]:
-                entry.drop(filters.OTHER_LICENCE if entry.licence else filters.UNKNOWN_LICENCE, entry.licence or "")
+            entry.licence, entry.licence_source = verdict.licence, verdict.evidence
+            if verdict.dropped and not rules.any_licence:
+                entry.drop(verdict.dropped, verdict.licence or "")
 
 
 def _top_folder(entries: list[Entry]) -> str:

@@ -1,135 +1,145 @@
-"""Which licence a document stands under: everything that applies to it, joined with AND, and where each part was found.
+"""What one file says about licences, its own or those of the files around it: the map side, one file at a time.
 
-What applies: package metadata and licence files in the document's folder and all folders above it, an
-`SPDX-License-Identifier` line, and a copyleft notice in the file's own head. So a document is permissive only when
-all of these are; no evidence means unknown, and unknown is never permissive.
+A source file speaks for itself (SPDX tags, licence fields, notices, whole texts, anywhere in it). A licence file, a manifest or a
+`debian/copyright` speaks for the files around it; which ones is settled in `verdicts.py`, where all paths are known.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Literal
 
-from starloom.data.languages import language_of
-from starloom.data.licences.expressions import conjunction
-from starloom.data.licences.manifests import MANIFESTS, SHORT_FIELD, normalised, read_manifest
-from starloom.data.licences.texts import UNKNOWN, copyleft_in, licences_in
+from starloom.data.licences.dep5 import read_dep5
+from starloom.data.licences.expressions import UNKNOWN, conjunction
+from starloom.data.licences.manifests import is_manifest, read_manifest
+from starloom.data.licences.names import SHORT_FIELD, canonical, normalised
+from starloom.data.licences.notices import without_bundled
+from starloom.data.licences.recognition import recognise
+from starloom.data.licences.words import passages, words_of
 
-HEAD_CHARACTERS = 4096
+Scope = Literal["file", "folder", "patterns"]
 
-_ENDING = r"(\.(txt|md|rst|html?))?"
-_IDS = r"[al]?gpl|mpl|epl|edl|eupl|cddl|apache|bsd|mit|artistic|cc0|psf|isc|zpl"
-_FULL_NAME = rf"([\w.]+[-_.])?((un)?licen[cs]e[sd]?|copying|copyleft)([-_. ]?[A-Z0-9][\w-]*|[-_.][\w.-]*)?{_ENDING}"
-_LICENCE_FILE = re.compile(rf"{_FULL_NAME}|({_IDS})([-_. ]?v?\d[\d.-]*)?{_ENDING}", re.IGNORECASE)
-_PROSE = frozenset({None, "Text", "Markdown", "reStructuredText", "HTML"})
-_BUNDLE = re.compile(r"\.(js|css|mjs|map|json)\.", re.IGNORECASE)
-_SPDX_LINE = re.compile(r"SPDX-License-Identifier:[ \t]*([^\r\n]*)")
+_PROSE = r"(\.(txt|md|mkd|markdown|mdown|rst|html?|adoc|asciidoc|org|rdoc|rtf|textile|pod|en))?"
+_IDS = r"[al]?gpl|gfdl|mpl|epl|edl|cpl|eupl|cddl|apache|bsd|mit|artistic|cc0|psf|isc|zpl|asl|al"
+_FULL_NAME = r"([\w.]+[-_.])?((un)?licen[cs]e[sd]?|copying|copyleft|copyrights?)([-_. ]?[A-Z0-9][\w-]*|[-_.][\w.-]*)?"
+_LICENCE_FILE = re.compile(rf"({_FULL_NAME}|({_IDS})([-_. ]?v?\d[\d.-]*)?([-_. ]licen[cs]e)?){_PROSE}", re.IGNORECASE)
+_MENTION_FILE = re.compile(rf"(legal|about|notices?|readme|guidelines|disclaimer|patents)([-_. ][\w-]+)?{_PROSE}", re.IGNORECASE)
+_NOT_PROSE = re.compile(
+    r"\.(js|css|mjs|map|json)\.|\.(?!txt|md|mkd|rst|html?|adoc|org|rdoc|rtf|pod|en)[a-z]{1,4}\d?$"
+    r"|\.(template|class|json[5l]|plist|proto|swift|scala)$",
+    re.IGNORECASE,
+)
+_SPDX_LINE = re.compile(r"spdx-license-identifier:[ \t]*([^\r\n]{0,500})", re.IGNORECASE)
 _SPDX_WORDS = re.compile(r"[()]|[A-Za-z0-9.+:-]+")
-_INFO = re.compile(r"(?P<above>(.*/)?)[^/]+\.(dist|egg)-info/(licenses/)?(?P<inside>.*)", re.DOTALL)
+_SPDX_ENDS = re.compile(r"\*/|-->|\"|'|`|<|\\")
+_FIELD = re.compile(r"\blicen[cs]es?(?:__)?[\"']?[ \t]*(?:[:=]|=>|>|::)[ \t]*[\"'(\[{]{0,2}[ \t]*([^\"'<>\r\n)\]},;]{2,60})")
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """`expression` applies to everything below `folder` (`""` for the root, else ending in `/`), as `where` says."""
-
-    folder: str
-    expression: str
-    where: str
-
-
-@dataclass(slots=True)
 class Evidence:
-    """Collects what a repository says about its licences, then tells what applies to a path."""
+    """The file at `path` states `expression`.
 
-    findings: list[Finding] = field(default_factory=list)
-    name: str | None = None
-    version: str | None = None
-    _pending: list[tuple[str, str, str]] = field(default_factory=list)
-    _folders: set[str] = field(default_factory=lambda: {""})
-    _cache: dict[str, tuple[list[str], list[str]]] = field(default_factory=dict)
+    `scope` tells for whom: the `file` itself, its `folder`, or the files that match `patterns` (DEP-5). `rule` tells how it
+    was found (`spdx tag`, `text`, `notice`, `choice`, `field`, `vague`, a manifest's field, `Files: ...`), `score` how well:
+    the part of a licence text that is there, 1 for everything else.
+    """
 
-    def see(self, path: str) -> None:
-        """Remember that the repository has a file at `path` (licences of a wheel are stored away from what they cover)."""
-        folder = path.rpartition("/")[0]
-        while folder and folder + "/" not in self._folders:
-            self._folders.add(folder + "/")
-            folder = folder.rpartition("/")[0]
-
-    def add(self, path: str, data: bytes) -> None:
-        """Read a file for which `is_evidence` holds."""
-        file_name = path.rpartition("/")[2]
-        if file_name in MANIFESTS:
-            manifest = read_manifest(file_name, data)
-            if path.count("/") <= 1 and file_name in ("METADATA", "PKG-INFO") and self.name is None:
-                self.name, self.version = manifest.name, manifest.version
-            if manifest.licences:
-                self._pending.append((path, conjunction(list(manifest.licences)), f"{path}: {manifest.field}"))
-        else:
-            text = data.decode("utf-8", "replace")
-            found = licences_in(text)
-            if found == [UNKNOWN] and len(text) <= SHORT_FIELD:
-                found = [normalised(text)]  # a file that only names its licence
-            self._pending.append((path, conjunction(found), path))
-
-    def add_unread(self, path: str) -> None:
-        """Note a licence file that could not be read: what it asks for is unknown."""
-        self._pending.append((path, UNKNOWN, path))
-
-    def close(self) -> None:
-        """Settle which folder each finding covers, once all paths were seen."""
-        findings = (Finding(self._covers(path), expression, where) for path, expression, where in self._pending)
-        self.findings = sorted(findings, key=lambda finding: (finding.folder, finding.where))
-
-    def of(self, path: str, own: str | None = None) -> tuple[str | None, str]:
-        """The licence of the document at `path` with its `own` licence if it states one, and the evidence for it."""
-        folder = path.rpartition("/")[0]
-        if folder not in self._cache:
-            applying = [finding for finding in self.findings if (folder + "/").startswith(finding.folder)]
-            self._cache[folder] = [f.expression for f in applying], [f.where for f in applying]
-        expressions, places = self._cache[folder]
-        if own:
-            expressions, places = [*expressions, own], [*places, "the file's own head"]
-        return conjunction(_without_vague(expressions)) or None, "; ".join(places)
-
-    def _covers(self, path: str) -> str:
-        """The folder that a licence file or manifest speaks for."""
-        info = _INFO.fullmatch(path)
-        if info is None:
-            folder = path.rpartition("/")[0]
-            parent, _, last = folder.rpartition("/")
-            folder = parent if last.casefold() in ("licenses", "licences") else folder
-            return folder + "/" if folder else ""
-        above, inside = info["above"], info["inside"].rpartition("/")[0]
-        for prefix in ("", "src/", "lib/"):
-            folder = f"{above}{inside.removeprefix(prefix)}/"
-            if inside.startswith(prefix) and inside and folder in self._folders:
-                return folder
-        return above
+    path: str
+    expression: str
+    rule: str
+    score: float = 1.0
+    scope: Scope = "file"
+    patterns: tuple[str, ...] = ()
 
 
-def is_evidence(path: str) -> bool:
-    """Whether the name of a file says that it is a package manifest or the text of a licence."""
+def is_licence_file(path: str) -> bool:
+    """Whether the name says that the file is the text of a licence: then what it says is unknown rather than nothing."""
     name = path.rpartition("/")[2]
-    if name in MANIFESTS:
-        return True
-    return bool(_LICENCE_FILE.fullmatch(name)) and not _BUNDLE.search(name) and language_of(path) in _PROSE
+    return bool(_LICENCE_FILE.fullmatch(name)) and not _NOT_PROSE.search(name)
 
 
-def own_licence(text: str) -> str | None:
-    """The licence that a file states in its own head: an SPDX line, or a notice of a copyleft licence."""
-    head = text[:HEAD_CHARACTERS]
-    found = [_spdx_line(line) for line in _SPDX_LINE.findall(head)] + copyleft_in(head)
-    return conjunction(found) or None if found else None
+def is_mention_file(path: str) -> bool:
+    """Whether the file may tell the licence of what is around it (the other candidate names of The Stack v2)."""
+    name = path.rpartition("/")[2]
+    return bool(_MENTION_FILE.fullmatch(name)) and not _NOT_PROSE.search(name)
+
+
+def speaks_for_others(path: str) -> bool:
+    """Whether the file is a manifest, a licence file or one that may tell the licence of what is around it."""
+    return is_manifest(path.rpartition("/")[2]) or is_licence_file(path) or is_mention_file(path)
+
+
+def file_evidence(path: str, text: str) -> list[Evidence]:
+    """Everything that the file at `path` says about licences; empty for most files. Pure; linear in the text's length."""
+    found = [Evidence(path, *match) for match in dict.fromkeys(_own(text))]
+    return found + _for_others(path, text, found)
+
+
+def unread_evidence(path: str) -> list[Evidence]:
+    """For a file whose text cannot be had (too large, not text): a licence file asks for something unknown."""
+    return [Evidence(path, UNKNOWN, "not read", scope="folder")] if is_licence_file(path) else []
+
+
+def _own(text: str) -> list[tuple[str, str, float]]:
+    """What a text says about itself: (expression, rule, score)."""
+    tags, text = _spdx_tags(text)
+    found = [(expression, "spdx tag", 1.0) for expression in tags]
+    for passage in passages(text):
+        fields, passage = _fields(passage)
+        found += [(expression, "field", 1.0) for expression in fields]
+        found += [(match.expression, match.rule, match.score) for match in recognise(words_of(passage))]
+    return found
+
+
+def _spdx_tags(text: str) -> tuple[list[str], str]:
+    """The expressions of the SPDX lines, and the text without them."""
+    if "SPDX-License-Identifier" not in text and "spdx-license-identifier" not in text.lower():
+        return [], text
+    return [_spdx_line(line) for line in _SPDX_LINE.findall(text)], _SPDX_LINE.sub(" ", text)
 
 
 def _spdx_line(line: str) -> str:
     """The expression of an SPDX line, without what closes the comment around it."""
-    words = _SPDX_WORDS.findall(re.split(r"\*/|-->|\"|'|`|<|\\", line)[0])
-    return " ".join(words).replace("( ", "(").replace(" )", ")") or UNKNOWN
+    words = _SPDX_WORDS.findall(_SPDX_ENDS.split(line)[0])
+    expression = " ".join(words).replace("( ", "(").replace(" )", ")")
+    return canonical(expression) or expression or UNKNOWN
 
 
-def _without_vague(expressions: list[str]) -> list[str]:
-    """Leave out 'BSD, some number of clauses' where another finding tells the number."""
-    if any("BSD-" in expression.replace("LicenseRef-BSD", "") for expression in expressions):
-        return [expression for expression in expressions if expression != "LicenseRef-BSD"]
-    return expressions
+def _fields(passage: str) -> tuple[list[str], str]:
+    """The licences that fields like `license = "MIT"` name, and the passage without those fields."""
+    found: list[str] = []
+
+    def taken(field: re.Match[str]) -> str:
+        expression = normalised(field[1])
+        if expression == UNKNOWN:
+            return field[0]
+        found.append(expression)
+        return " "
+
+    return found, _FIELD.sub(taken, passage) if "licen" in passage else passage
+
+
+def _for_others(path: str, text: str, own: list[Evidence]) -> list[Evidence]:
+    name = path.rpartition("/")[2]
+    if is_manifest(name):
+        manifest = read_manifest(name, text)
+        return [Evidence(path, conjunction(manifest.licences), manifest.field, scope="folder")] if manifest.licences else []
+    if (path == "debian/copyright" or path.endswith("/debian/copyright")) and (paragraphs := read_dep5(text)):
+        return [Evidence(path, part.expression, part.rule, 1.0, "patterns", part.patterns) for part in paragraphs]
+    if is_licence_file(path):
+        return _licence_file(path, text)
+    if is_mention_file(path):
+        return [Evidence(path, one.expression, one.rule, one.score, "folder") for one in own if one.rule != "field"]
+    return []
+
+
+def _licence_file(path: str, text: str) -> list[Evidence]:
+    """A licence file as a whole; one that only names its licence; else something unknown."""
+    expressions, text = _spdx_tags(text)
+    tags = [Evidence(path, expression, "spdx tag", scope="folder") for expression in expressions]
+    matches = recognise(without_bundled(words_of(text)))
+    stated = [Evidence(path, match.expression, match.rule, match.score, "folder") for match in matches if match.rule != "vague"]
+    if not tags and not stated and len(text) <= SHORT_FIELD:
+        return [Evidence(path, normalised(text), "name", scope="folder")]
+    return tags + stated or [Evidence(path, UNKNOWN, "unknown text", scope="folder")]

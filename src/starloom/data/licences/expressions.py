@@ -1,40 +1,107 @@
-"""SPDX licence expressions against the policy `permissive.json`: is what an expression asks for permissive?
+"""SPDX licence expressions: read (by the library license-expression), joined, compared. Knows no policy and no licence.
 
-`A OR B` is permissive when one side is, `A AND B` when both are, `A WITH exception` when A is. What is not in the
-policy, or cannot be read, is not permissive. Grammar: SPDX specification 2.3, annex D.
+Grammar: SPDX specification 2.3, annex D.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from functools import cache
-from importlib.resources import files
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache, lru_cache
 from itertools import chain
+from typing import Any
 
-_TOKEN = re.compile(r"\(|\)|[^\s()]+")
+from starloom.core.errors import require
+
+UNKNOWN = "LicenseRef-Unknown"
+_CHARACTERS = re.compile(r" *[A-Za-z0-9.+:()-][A-Za-z0-9.+:() -]*")
+_ACCIDENTS = (IndexError, TypeError, AssertionError)  # of the library, for some texts that are no expressions
+LONGEST = 10_000  # characters; no honest expression is longer
+
+
+@dataclass(frozen=True, slots=True)
+class Either:
+    """One of `parts` is enough."""
+
+    parts: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Both:
+    """All `parts` hold."""
+
+    parts: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WithException:
+    """`licence` with additional permissions."""
+
+    licence: str
+    exception: str
+
+
+Expression = str | Either | Both | WithException
 
 
 @cache
-def policy() -> tuple[str, dict[str, str]]:
-    """The policy's name with its version, and its identifiers by their lower-case form."""
-    table = json.loads(files("starloom.data.licences").joinpath("permissive.json").read_text(encoding="utf-8"))
-    return f"{table['name']}-{table['version']}", {identifier.casefold(): identifier for identifier in table["identifiers"]}
+def _library() -> tuple[Any, Any]:
+    library = require("license_expression", "data")
+    return library, library.Licensing()
 
 
-def is_permissive(expression: str | None) -> bool:
-    """Whether everything that `expression` demands is permissive; False for None and for what cannot be read."""
-    if not expression:
-        return False
-    tokens = _TOKEN.findall(expression)
+@lru_cache(maxsize=100_000)
+def parse(expression: str) -> Expression | None:
+    """The tree of `expression`; None when it is not one."""
+    if len(expression) > LONGEST or not _CHARACTERS.fullmatch(expression):
+        return None
+    library, licensing = _library()
     try:
-        value, rest = _either(tokens)
-    except (IndexError, RecursionError):
-        return False
-    return value and not rest
+        tree = licensing.parse(expression)
+        return _tree(tree, library, licensing)
+    except (library.ExpressionError, library.ParseError, RecursionError, ValueError, *_ACCIDENTS):
+        return None
 
 
-def conjunction(expressions: list[str]) -> str:
+def _tree(node: Any, library: Any, licensing: Any) -> Expression:
+    if isinstance(node, licensing.OR):
+        return Either(tuple(_tree(part, library, licensing) for part in node.args))
+    if isinstance(node, licensing.AND):
+        return Both(tuple(_tree(part, library, licensing) for part in node.args))
+    if isinstance(node, library.LicenseWithExceptionSymbol):
+        return WithException(_identifier(node.license_symbol), _identifier(node.exception_symbol))
+    return _identifier(node)
+
+
+def _identifier(symbol: Any) -> str:
+    key = str(symbol.key)
+    if " " in key:
+        raise ValueError(f"'{key}' is not one identifier")
+    return key
+
+
+def identifiers(expression: str) -> frozenset[str]:
+    """The licences that `expression` names, without exceptions; empty for what cannot be read."""
+    tree = parse(expression)
+    return frozenset() if tree is None else frozenset(_leaves(tree))
+
+
+def _leaves(tree: Expression) -> Iterable[str]:
+    match tree:
+        case Either(parts) | Both(parts):
+            return chain.from_iterable(map(_leaves, parts))
+        case WithException(licence, _):
+            return (licence,)
+    return (tree,)
+
+
+def offers_choice(expression: str) -> bool:
+    """Whether `expression` is an alternative as a whole: one of its sides is enough."""
+    return isinstance(parse(expression), Either)
+
+
+def conjunction(expressions: Iterable[str]) -> str:
     """One expression that demands all of `expressions`, each part once, in the order given."""
     plain = (expression.split(" AND ") if _is_plain(expression) else [expression] for expression in expressions)
     parts = [part for part in dict.fromkeys(chain.from_iterable(plain)) if part]
@@ -45,34 +112,3 @@ def conjunction(expressions: list[str]) -> str:
 
 def _is_plain(expression: str) -> bool:
     return "(" not in expression and " OR " not in expression.upper()
-
-
-def _either(tokens: list[str]) -> tuple[bool, list[str]]:
-    value, rest = _both(tokens)
-    while rest and rest[0].upper() == "OR":
-        other, rest = _both(rest[1:])
-        value = value or other
-    return value, rest
-
-
-def _both(tokens: list[str]) -> tuple[bool, list[str]]:
-    value, rest = _one(tokens)
-    while rest and rest[0].upper() == "AND":
-        other, rest = _one(rest[1:])
-        value = value and other
-    return value, rest
-
-
-def _one(tokens: list[str]) -> tuple[bool, list[str]]:
-    if tokens[0] == "(":
-        value, rest = _either(tokens[1:])
-        if rest[0] != ")":
-            raise IndexError("a bracket is not closed")
-        return value, rest[1:]
-    if tokens[0] == ")" or tokens[0].upper() in ("AND", "OR", "WITH"):
-        raise IndexError("an identifier is missing")
-    rest = tokens[1:]
-    if rest and rest[0].upper() == "WITH":
-        rest[1]  # the exception's name must be there; it only ever adds permissions
-        rest = rest[2:]
-    return tokens[0].removesuffix("+").casefold() in policy()[1], rest

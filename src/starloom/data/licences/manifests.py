@@ -1,7 +1,7 @@
 """What package manifests say about themselves: name, version and licence, as SPDX where it can be told.
 
-Reads `METADATA` and `PKG-INFO` (Python core metadata), `package.json`, `pyproject.toml` and `Cargo.toml`. A manifest that
-cannot be parsed says nothing. Knows nothing of repositories.
+Reads Python core metadata, npm, Cargo, Composer, gemspec and R manifests and `pyproject.toml`. A manifest that cannot be
+parsed says nothing. Knows nothing of repositories.
 """
 
 from __future__ import annotations
@@ -9,44 +9,15 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from email.parser import BytesHeaderParser
+from email.parser import HeaderParser
 from typing import Any
 
-from starloom.data.licences.texts import UNKNOWN, licences_in
-
-MANIFESTS = frozenset({"METADATA", "PKG-INFO", "package.json", "pyproject.toml", "Cargo.toml"})
-
-SHORT_FIELD = 120  # a longer `License` field is the text of a licence
-_NAMES = {
-    r"(the )?(mit|expat)( licen[cs]e)?( \(?mit\)?)?": "MIT",
-    r"apache([ -]software)?( licen[cs]e)?(,? ?(version|v\.?)? ?-?2(\.0)?)?( licen[cs]e)?|asl ?2(\.0)?|apl ?2(\.0)?": "Apache-2.0",
-    r"(new |modified |revised |\(?3[- ]clause\)? |three[- ]clause )bsd( licen[cs]e)?": "BSD-3-Clause",
-    r"bsd[- ]?\(?3[- ]?(clause)?\)?( licen[cs]e)?": "BSD-3-Clause",
-    r"(simplified |2[- ]clause )bsd( licen[cs]e)?|bsd[- ]?2[- ]?(clause)?( licen[cs]e)?": "BSD-2-Clause",
-    r"bsd([- ]style|[- ]like)?( licen[cs]e)?": "LicenseRef-BSD",
-    r"isc( licen[cs]e)?( \(?iscl\)?)?": "ISC",
-    r"psf([- ]?2(\.0)?)?( licen[cs]e)?|python software foundation( licen[cs]e)?": "PSF-2.0",
-    r"zpl[- ]?(version )?2\.1|zope public licen[cs]e.*": "ZPL-2.1",
-    r"public[- ]domain": "LicenseRef-Public-Domain",
-    r"(the )?unlicense( \(unlicense\))?": "Unlicense",
-    r"zlib(/libpng)?( licen[cs]e)?": "Zlib",
-    r"hpnd|historical permission notice and disclaimer \(hpnd\)": "HPND",
-    r"mpl[- ]?2(\.0)?|mozilla public licen[cs]e,? (version )?2\.0( \(mpl 2\.0\))?": "MPL-2.0",
-    r"(gnu )?(lgpl|lesser general|library or lesser|library general).*": "LGPL-2.1-or-later",
-    r"(gnu )?(a|affero )(gpl|general).*": "AGPL-3.0-or-later",
-    r"(gnu )?(gpl|general public).*3.*": "GPL-3.0-or-later",
-    r"(gnu )?(gpl|general public).*": "GPL-2.0-or-later",
-    r"cc0.*": "CC0-1.0",
-    r"academic free licen[cs]e \(afl\)": "AFL-3.0",
-    r"boost software licen[cs]e 1\.0 \(bsl-1\.0\)": "BSL-1.0",
-    r"mit no attribution license \(mit-0\)": "MIT-0",
-    r"university of illinois/ncsa open source license": "NCSA",
-    r"universal permissive license \(upl\)": "UPL-1.0",
-}
-_PATTERNS = [(re.compile(pattern, re.IGNORECASE), identifier) for pattern, identifier in _NAMES.items()]
-_GNU = re.compile(r"[AL]?GPL-\d\.\d(-only|-or-later|\+)?")
-_EXPRESSION = re.compile(r"[A-Za-z0-9.+-]+-[0-9][A-Za-z0-9.+-]*|.*\s(AND|OR|WITH)\s.*")
+from starloom.data.licences.expressions import UNKNOWN
+from starloom.data.licences.names import SHORT_FIELD, normalised
+from starloom.data.licences.recognition import recognise
+from starloom.data.licences.words import words_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,31 +30,21 @@ class Manifest:
     field: str = ""
 
 
-def read_manifest(file_name: str, data: bytes) -> Manifest:
-    """Read the manifest called `file_name`, one of `MANIFESTS`."""
+def is_manifest(file_name: str) -> bool:
+    """Whether a file of this name is read by `read_manifest`."""
+    return file_name in _READERS or file_name.endswith(".gemspec")
+
+
+def read_manifest(file_name: str, text: str) -> Manifest:
+    """Read the manifest called `file_name`, for which `is_manifest` holds."""
     try:
-        if file_name in ("METADATA", "PKG-INFO"):
-            return _core_metadata(data)
-        if file_name == "package.json":
-            return _package_json(json.loads(data))
-        return _toml(tomllib.loads(data.decode("utf-8-sig")))
+        return _READERS.get(file_name, _gemspec)(text)
     except (ValueError, RecursionError, AttributeError, TypeError):
         return Manifest()
 
 
-def normalised(field: str) -> str:
-    """The SPDX form of a short licence field (`Apache 2.0` -> `Apache-2.0`); expressions stay, the rest is `UNKNOWN`."""
-    field = " ".join(field.split()).strip(" .\"'")
-    if _GNU.fullmatch(field):
-        return field
-    for pattern, identifier in _PATTERNS:
-        if pattern.fullmatch(field):
-            return identifier
-    return field if _EXPRESSION.fullmatch(field) else UNKNOWN
-
-
-def _core_metadata(data: bytes) -> Manifest:
-    headers = BytesHeaderParser().parsebytes(data)
+def _core_metadata(text: str) -> Manifest:
+    headers = HeaderParser().parsestr(text)
 
     def one(name: str) -> str | None:
         return str(headers[name]).strip() if headers[name] is not None else None
@@ -105,7 +66,7 @@ def _licence_field(field: str) -> list[str]:
     if not field or field.upper() == "UNKNOWN":
         return []
     if len(field) > SHORT_FIELD or field.count("\n") > 2:
-        return licences_in(field)
+        return [match.expression for match in recognise(words_of(field))] or [UNKNOWN]
     return [normalised(field)]
 
 
@@ -115,7 +76,8 @@ def _classified(classifier: str) -> str | None:
     return None if name in ("OSI Approved", "License") else normalised(name)
 
 
-def _package_json(package: dict[str, Any]) -> Manifest:
+def _package_json(text: str) -> Manifest:
+    package = json.loads(text)
     value = package.get("license", package.get("licenses"))
     options = value if isinstance(value, list) else [value]
     names = [option.get("type") if isinstance(option, dict) else option for option in options]
@@ -123,7 +85,8 @@ def _package_json(package: dict[str, Any]) -> Manifest:
     return Manifest(package.get("name"), package.get("version"), (" OR ".join(texts),) if texts else (), "license")
 
 
-def _toml(table: dict[str, Any]) -> Manifest:
+def _toml(text: str) -> Manifest:
+    table: Mapping[str, Any] = tomllib.loads(text.removeprefix("\ufeff"))
     for path in (("project",), ("tool", "poetry"), ("package",)):
         section: Any = table
         for key in path:
@@ -132,6 +95,37 @@ def _toml(table: dict[str, Any]) -> Manifest:
         if isinstance(licence, dict):
             licence = licence.get("text")
         if isinstance(licence, str) and licence:
-            found = tuple(_licence_field(licence))
+            found = tuple(_licence_field(licence.replace("/", " OR ") if path == ("package",) else licence))
             return Manifest(section.get("name"), section.get("version"), found, f"{'.'.join(path)}.license")
     return Manifest()
+
+
+def _description(text: str) -> Manifest:
+    """An R package's `DESCRIPTION`: `MIT + file LICENSE`, `GPL-2 | GPL-3`, `GPL (>= 2)`."""
+    headers = HeaderParser().parsestr(text)
+    if headers["Package"] is None or headers["License"] is None:
+        return Manifest()
+    options = (re.sub(r"\+? *file LICEN[CS]E", "", option).strip() for option in str(headers["License"]).split("|"))
+    found = [normalised(option) for option in options if option]
+    return Manifest(str(headers["Package"]), headers["Version"], (" OR ".join(found),) if found else (), "License")
+
+
+_GEM_LICENCE = re.compile(r"^\s*\w+\.licenses?\s*=\s*([^\n#]{1,200})", re.MULTILINE)
+_QUOTED = re.compile(r"[\"']([^\"'\n]{1,80})[\"']")
+
+
+def _gemspec(text: str) -> Manifest:
+    """A `.gemspec`: the quoted names on the lines that set the licence; several all hold, to be safe."""
+    found = [normalised(name) for line in _GEM_LICENCE.findall(text) for name in _QUOTED.findall(line)]
+    return Manifest(licences=tuple(dict.fromkeys(found)), field="license")
+
+
+_READERS: dict[str, Callable[[str], Manifest]] = {
+    "METADATA": _core_metadata,
+    "PKG-INFO": _core_metadata,
+    "package.json": _package_json,
+    "composer.json": _package_json,
+    "pyproject.toml": _toml,
+    "Cargo.toml": _toml,
+    "DESCRIPTION": _description,
+}

@@ -1,58 +1,155 @@
-"""Which licences a text states, by characteristic phrases; the phrases are `texts.json`.
+"""Which of SPDX's licence texts stand in a passage, whole or nearly so: an inverted index of runs of three words.
 
-A first form of what a scanner of licences does. It errs to one side: every licence that a text names counts, and a text
-that names none that we know is unknown. Knows nothing of where the text was found.
+A text is there when at least `ENOUGH` of its runs are (its containment). The best goes first and its words are taken out
+before the next is looked for, so that a licence that is part of another (BSD-2-Clause in BSD-3-Clause) is not found twice, and
+a text may hold several licences. Knows nothing of notices that only name a licence.
 """
 
 from __future__ import annotations
 
 import json
-import re
+import lzma
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-UNKNOWN = "LicenseRef-Unknown"
+import numpy as np
+from numpy.typing import NDArray
 
-_OTHER = re.compile(r"[^a-z0-9]+")
+from starloom.data.licences.words import words_of
+
+ENOUGH = 0.85  # containment: a holder's name, a changed clause heading and a missing appendix stay below the rest
+CLOSE = 0.7  # the part of a text's runs that must stand together
+SHORT = 24  # runs; a shorter text must be there word for word
+FEWEST = 8  # runs; a shorter text says too little to be told from prose
+
+Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class _Rule:
-    identifier: str
-    all: tuple[re.Pattern[str], ...]
-    without: tuple[re.Pattern[str], ...]
+class Text:
+    """The licence `identifier` was found with `score` (containment, 0 to 1)."""
 
-    def matches(self, text: str) -> bool:
-        return all(phrase.search(text) for phrase in self.all) and not any(phrase.search(text) for phrase in self.without)
+    identifier: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """All texts. `keys_K` (sorted) are runs of words; the texts with run k are `postings[starts_K1[k] : starts_K1[k + 1]]`;
+    `texts` are the runs of each text."""
+
+    names: tuple[str, ...]
+    lengths_T: Ints
+    vocabulary: dict[str, int]
+    keys_K: Ints
+    starts_K1: Ints
+    postings: Ints
+    texts: tuple[Ints, ...]
+
+    def runs(self, words: list[str]) -> Ints:
+        """The number of the run of three words that begins at each word, -1 where no text has it."""
+        get = self.vocabulary.get
+        ids = np.array([get(word, -1) for word in words], dtype=np.int64)
+        keys = _runs_of(ids, len(self.vocabulary))
+        places = np.minimum(np.searchsorted(self.keys_K, keys), len(self.keys_K) - 1)
+        return np.where(self.keys_K[places] == keys, places, -1)
+
+    def hits(self, runs: Ints) -> Ints:
+        """How many different runs each text shares with `runs` (distinct, none -1)."""
+        starts, ends = self.starts_K1[runs], self.starts_K1[runs + 1]
+        lengths = ends - starts
+        offsets = np.arange(lengths.sum()) + np.repeat(starts - np.concatenate(([0], np.cumsum(lengths)[:-1])), lengths)
+        return np.bincount(self.postings[offsets], minlength=len(self.names)).astype(np.int64)
+
+
+def texts_in(words: list[str]) -> tuple[list[Text], list[str]]:
+    """The licence texts in `words`, the most of them first, and the words that none of them accounts for."""
+    index = _index()
+    if len(words) < FEWEST + 2:
+        return [], words
+    runs = index.runs(words)
+    left, found, rejected = runs.copy(), [], np.zeros(len(index.names), dtype=bool)
+    while (present := np.unique(left[left >= 0])).size >= FEWEST:
+        hits = index.hits(present)
+        containment = hits / index.lengths_T
+        good = (containment >= ENOUGH) & ((index.lengths_T >= SHORT) | (hits == index.lengths_T)) & ~rejected
+        if not good.any():
+            break
+        best = int(np.argmax(np.where(good, hits * containment**2, 0)))
+        places = _places(left, index.texts[best])
+        if places.size:
+            found.append(Text(index.names[best], round(float(containment[best]), 3)))
+            left[places] = -1
+        rejected[best] = True
+    return found, _uncovered(words, runs, left) if found else words
+
+
+def _places(runs: Ints, text: Ints) -> Ints:
+    """Where the runs of `text` stand close together: most of them within its own length. Scattered ones are other texts'."""
+    inside = np.isin(runs, text)
+    before = np.concatenate(([0], np.cumsum(inside)))
+    places = np.flatnonzero(inside)
+    around = before[np.minimum(places + text.size, runs.size)] - before[np.maximum(places - text.size, 0)]
+    return places[around >= CLOSE * text.size]
+
+
+def _uncovered(words: list[str], runs: Ints, left: Ints) -> list[str]:
+    """The words outside every run that was taken out."""
+    covered = np.zeros(len(words), dtype=bool)
+    taken = np.flatnonzero((runs >= 0) & (left < 0))
+    for offset in range(3):
+        covered[taken + offset] = True
+    return [word for word, hidden in zip(words, covered, strict=True) if not hidden]
+
+
+def _runs_of(ids: Ints, size: int) -> Ints:
+    """A key for each run of three words; -1 where a word is not in the vocabulary."""
+    if ids.size < 3:
+        return np.empty(0, dtype=np.int64)
+    first, second, third = ids[:-2], ids[1:-1], ids[2:]
+    return np.where((first < 0) | (second < 0) | (third < 0), -1, (first * size + second) * size + third)
+
+
+def spdx_texts() -> dict[str, str]:
+    """SPDX's licence texts by identifier."""
+    packed = files("starloom.data.licences").joinpath("spdx-texts.json.xz").read_bytes()
+    table: dict[str, str] = json.loads(lzma.decompress(packed))
+    return table
 
 
 @cache
-def _table() -> tuple[tuple[_Rule, ...], tuple[_Rule, ...], re.Pattern[str], re.Pattern[str]]:
-    """Rules for all licences, those for copyleft notices alone, what is blanked, and where the text is cut."""
-    table = json.loads(files("starloom.data.licences").joinpath("texts.json").read_text(encoding="utf-8"))
-
-    def rules(key: str) -> tuple[_Rule, ...]:
-        return tuple(
-            _Rule(entry["id"], tuple(map(re.compile, entry["all"])), tuple(map(re.compile, entry.get("without", ()))))
-            for entry in table[key]
-        )
-
-    copyleft = rules("copyleft")
-    return rules("texts") + copyleft, copyleft, re.compile("|".join(table["blank"])), re.compile("|".join(table["cut"]))
+def spdx_names() -> frozenset[str]:
+    """SPDX's identifiers, deprecated ones too."""
+    return frozenset(spdx_texts())
 
 
-def licences_in(text: str) -> list[str]:
-    """The SPDX expressions that a licence file states, all of which hold; `[UNKNOWN]` when it states none that we know."""
-    rules, _, blank, cut = _table()
-    plain = blank.sub(" ", cut.split(_OTHER.sub(" ", text.casefold()), maxsplit=1)[0])
-    return [rule.identifier for rule in rules if rule.matches(plain)] or [UNKNOWN]
+@cache
+def _index() -> _Index:
+    texts = {name: words_of(text) for name, text in sorted(spdx_texts().items(), key=_rank)}
+    vocabulary: dict[str, int] = {}
+    for words in texts.values():
+        for word in words:
+            vocabulary.setdefault(word, len(vocabulary))
+    names, parts, seen = [], [], set()
+    for name, words in texts.items():
+        keys = np.unique(_runs_of(np.array([vocabulary[word] for word in words], dtype=np.int64), len(vocabulary)))
+        if keys.size < FEWEST or keys.tobytes() in seen:
+            continue
+        seen.add(keys.tobytes())
+        names.append(name)
+        parts.append(keys)
+    keys = np.concatenate(parts)
+    owners = np.repeat(np.arange(len(parts)), [part.size for part in parts])
+    order = np.lexsort((owners, keys))
+    distinct, starts = np.unique(keys[order], return_index=True)
+    lengths = np.array([part.size for part in parts], dtype=np.int64)
+    texts_T = tuple(np.searchsorted(distinct, part) for part in parts)
+    return _Index(tuple(names), lengths, vocabulary, distinct, np.append(starts, keys.size), owners[order], texts_T)
 
 
-def copyleft_in(head: str) -> list[str]:
-    """The copyleft licences that the head of a source file names."""
-    if "GNU" not in head and "GPL" not in head:
-        return []
-    _, rules, blank, _ = _table()
-    plain = blank.sub(" ", _OTHER.sub(" ", head.casefold()))
-    return [rule.identifier for rule in rules if rule.matches(plain)]
+def _rank(item: tuple[str, str]) -> tuple[int, str]:
+    """Which of several identifiers a bare text stands for: `-only`, since it does not say 'or later', before deprecated ones."""
+    name = item[0]
+    later = name.endswith(("-or-later", "+", "-invariants-only", "-invariants-or-later"))
+    return (0 if name.endswith("-only") and not later else 2 if later else 1), name

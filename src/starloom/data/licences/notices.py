@@ -1,0 +1,128 @@
+"""Which licences a passage names: the notices of files, references, refusals; the patterns are `notices.json`.
+
+Families (GPL, Apache, Creative Commons, ...) are a name with a version near it; phrases are whole sentences. Every name counts,
+except inside sentences that name a licence without granting it. Vague statements ("all rights reserved", "see the licence file")
+are told only where nothing else is. Works on words (`words.py`) and is linear in their number. Does not know whole texts.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+NEAR = 170  # characters after a name in which its version is looked for
+
+_VERSION = r"(?P<major>\d)(?: (?P<minor>\d\w?))?"
+_BEFORE = re.compile(rf"(?:version|v) ?{_VERSION}(?: or (?:any )?later(?: version)?)? of the (?:terms of the )?(?:gnu )?$")
+_AFTER = re.compile(rf"^(?:(?: (?!gnu |version |[al]?gpl)\w++){{0,14}}? (?:version |ver |v)|(?: license)?(?: v| )?){_VERSION}\b")
+_LATER = re.compile(r"\b(?:(?:any|or|or any|and) (?:later|newer)|or (?:above|higher|greater)|v\d plus)\b")
+_CHOICE = re.compile(
+    r"\balternatively (?:\w++ ){0,40}(?:gnu|gpl)\b|\b(?:dual|dually) ?(?:licensed|license|licensing)\b|\bdual (?:mit|bsd) gpl\b"
+    r"|\b(?:select|choose) (?:\w++ ){0,6}(?:one of the|either)\b|\bat your (?:option|choice) (?:under )?(?:either|one)\b"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Family:
+    stem: str
+    has: str
+    name: re.Pattern[str]
+    versions: tuple[str, ...]
+    default: str
+    gnu: bool
+
+    def named(self, text: str) -> Iterator[str]:
+        """The identifiers that `text` names."""
+        return (self._identifier(text, match) for match in self.name.finditer(text))
+
+    def _identifier(self, text: str, match: re.Match[str]) -> str:
+        after = text[match.end() : match.end() + NEAR]
+        near = _AFTER.search(after) or _BEFORE.search(text[max(0, match.start() - 60) : match.start()])
+        version = self._version(near["major"], near["minor"] or "0") if near else None
+        if not self.gnu:
+            return "-".join(filter(None, (self.stem, version or self.default)))
+        if version is None:
+            return f"{self.stem}-{self.default}-or-later"
+        return f"{self.stem}-{version}-{'or-later' if _LATER.search(after) else 'only'}"
+
+    def _version(self, major: str, minor: str) -> str | None:
+        exact = f"{major}.{minor}"
+        same_major = (version for version in self.versions if version.startswith(major + "."))
+        return exact if exact in self.versions else next(same_major, None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Phrase:
+    expression: str
+    has: str
+    any: re.Pattern[str]
+    unless: re.Pattern[str] | None
+
+    def found(self, text: str) -> bool:
+        return bool(self.any.search(text)) and not (self.unless and self.unless.search(text))
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    silent: re.Pattern[str]
+    cut: re.Pattern[str]
+    families: tuple[_Family, ...]
+    phrases: tuple[_Phrase, ...]
+    vague: tuple[_Phrase, ...]
+
+
+@cache
+def _rules() -> _Rules:
+    table = json.loads(files("starloom.data.licences").joinpath("notices.json").read_text(encoding="utf-8"))
+    return _Rules(
+        _any_of(table["silent"]),
+        _any_of(table["cut"]),
+        tuple(map(_family, table["families"])),
+        tuple(map(_phrase, table["phrases"])),
+        tuple(map(_phrase, table["vague"])),
+    )
+
+
+def _any_of(patterns: list[str]) -> re.Pattern[str]:
+    """One pattern for all; words never give back a part of themselves, so that a search cannot take long."""
+    return re.compile("|".join(patterns).replace(r"\w+", r"\w++"))
+
+
+def _family(entry: dict[str, Any]) -> _Family:
+    versions, name = tuple(entry["versions"]), _any_of([entry["name"]])
+    return _Family(entry["stem"], entry["has"], name, versions, entry["default"], entry.get("gnu", False))
+
+
+def _phrase(entry: dict[str, Any]) -> _Phrase:
+    unless = entry.get("unless")
+    return _Phrase(entry["id"], entry["has"], _any_of(entry["any"]), _any_of(unless) if unless else None)
+
+
+def notices_in(words: list[str]) -> list[str]:
+    """The SPDX expressions of the licences that `words` name, all of which hold, in a fixed order."""
+    rules = _rules()
+    text = rules.silent.sub(" ", " ".join(words))
+    stated = [phrase.expression for phrase in rules.phrases if phrase.has in text and phrase.found(text)]
+    named = [identifier for family in rules.families if family.has in text for identifier in family.named(text)]
+    return list(dict.fromkeys([*stated, *named]))
+
+
+def vague_in(words: list[str]) -> list[str]:
+    """What `words` say about rights without naming a licence."""
+    text = " ".join(words)
+    return list(dict.fromkeys(phrase.expression for phrase in _rules().vague if phrase.has in text and phrase.found(text)))
+
+
+def offers_choice(words: list[str]) -> bool:
+    """Whether `words` say that one of the licences that they name is enough."""
+    return bool(_CHOICE.search(" ".join(words)))
+
+
+def without_bundled(words: list[str]) -> list[str]:
+    """The words of a licence file without the part about compiled libraries in the same archive, which are never read."""
+    return _rules().cut.split(" ".join(words), maxsplit=1)[0].split()

@@ -1,6 +1,6 @@
 """Which files of a repository make which training sequences, in which order, with or without names; no texts and no tokens here.
 
-A sequence is a whole repository (StarCoder 2 paper, section 5.1), or a part of one that is too large for the encoder's memory. The
+A sequence is a whole repository (StarCoder 2 paper, section 5.1), or a part of one that is too large for the encoder. The
 trainer cuts sequences that follow each other into windows of its context (4,096 or 16,384 tokens), so nothing here depends on it;
 what the order does for a window's size is measured in benchmarks/sequence_orders.py.
 """

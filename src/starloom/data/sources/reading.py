@@ -14,6 +14,8 @@ from starloom.data.sources.commits import Commits
 from starloom.data.sources.files import Files
 from starloom.data.sources.github.issues import Issues
 from starloom.data.sources.github.pull_requests import PullRequests
+from starloom.data.sources.heritage.graph import HeritageGraph
+from starloom.data.sources.heritage.stack_v2 import StackV2
 from starloom.data.sources.record import ReadSettings, Record, RecordSource
 
 KINDS: dict[str, type[RecordSource]] = {
@@ -21,6 +23,8 @@ KINDS: dict[str, type[RecordSource]] = {
     "commits": Commits,
     "issues": Issues,
     "pull requests": PullRequests,
+    "software heritage": HeritageGraph,
+    "stack v2": StackV2,
 }
 
 

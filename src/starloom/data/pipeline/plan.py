@@ -1,0 +1,31 @@
+"""The steps of a run in their order, from its settings. The first step that has a reason to drop a file names it."""
+
+from __future__ import annotations
+
+from starloom.data.pipeline.settings import DataSettings
+from starloom.data.pipeline.stages.exact import exact_steps
+from starloom.data.pipeline.stages.ingest import ingest_step
+from starloom.data.pipeline.stages.languages import languages_step
+from starloom.data.pipeline.stages.licences import licences_steps
+from starloom.data.pipeline.stages.near import near_steps
+from starloom.data.pipeline.stages.outcome import documents_step, statistics_step, verdict_step
+from starloom.data.pipeline.stages.quality import quality_step
+from starloom.data.pipeline.stages.redaction import redaction_step
+from starloom.data.pipeline.stages.text import text_step
+from starloom.data.pipeline.step import Plan, Step
+
+
+def make_plan(settings: DataSettings) -> Plan:
+    """The plan for these settings. Raises `SettingsError` for settings that a stage cannot work with."""
+    judging: tuple[Step, ...] = (
+        text_step(),
+        languages_step(settings),
+        *licences_steps(settings.licences),
+        quality_step(),
+        *exact_steps(),
+        *near_steps(settings.near),
+        redaction_step(settings.redaction),
+    )
+    ingest = ingest_step(settings)
+    droppers = Plan(ingest, judging).droppers()
+    return Plan(ingest, (*judging, verdict_step(droppers), documents_step(), statistics_step()))

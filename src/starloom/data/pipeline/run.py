@@ -1,0 +1,114 @@
+"""A run: its layout, then step after step on an engine, then what was found. Killed at any moment, it goes on where it was.
+
+Nothing is computed whose marker says that it is done with the same settings and inputs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import pyarrow as pa
+
+from starloom.core.errors import InputError, PipelineError
+from starloom.core.progress import bar
+from starloom.data.pipeline.addresses import source_lines
+from starloom.data.pipeline.engines.engine import Engine, EngineName, make_engine
+from starloom.data.pipeline.layout import Layout, make_layout, write_layout
+from starloom.data.pipeline.markers import Fingerprints, is_done, marker_name, output_name, read_marker
+from starloom.data.pipeline.plan import make_plan
+from starloom.data.pipeline.report import Report, make_report
+from starloom.data.pipeline.settings import DataSettings
+from starloom.data.pipeline.storage import Storage, storage_at
+from starloom.data.pipeline.task import Outcome, Task
+
+MANIFEST = "manifest.json"
+REPORT = "report.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What a run ends with: the counts, and the seconds that it took this time."""
+
+    report: Report
+    seconds: float
+
+    def to_json(self) -> str:
+        """One line: `read`, `kept`, `dropped` by reason, `redacted`, `bytes` of kept files, `languages`, `seconds`."""
+        return json.dumps({**self.report.line(), "seconds": round(self.seconds, 1)}, ensure_ascii=False)
+
+
+def run(settings: DataSettings, out: str, *, engine: EngineName = "local", workers: int | None = None) -> Finished:
+    """Run all steps over `settings.sources` into `out`, a folder or an address that fsspec knows.
+
+    `workers` None is one for each processor; 0 (with `local`) works in this process. Raises `StarloomError`: everything that
+    was finished before is kept, and the same call goes on from there.
+    """
+    begun = time.perf_counter()
+    if not settings.sources:
+        raise InputError("no sources: name at least one folder, archive, package or git repository")
+    storage = storage_at(_absolute(out))
+    settings = replace(settings, sources=tuple(map(_absolute_source, settings.sources)))
+    layout = make_layout(settings, source_lines(settings.sources))
+    plan = make_plan(settings)
+    write_layout(storage, layout)
+    fingerprints = Fingerprints(plan, layout.identities(), layout.num_buckets)
+    count = (os.cpu_count() or 1) if workers is None else workers
+    with make_engine(engine, count) as running:
+        for step in (plan.ingest.name, *(step.name for step in plan.steps)):
+            _run_step(storage, layout, fingerprints, step, running)
+    report = make_report(storage, plan, layout)
+    storage.write(REPORT, (report.to_json() + "\n").encode())
+    return Finished(report, time.perf_counter() - begun)
+
+
+def _absolute(place: str) -> str:
+    return place if "://" in place else str(Path(place).absolute())
+
+
+def _absolute_source(address: str) -> str:
+    """Workers may stand in another folder."""
+    return address if "://" in address or address.lstrip().startswith("{") else str(Path(address).absolute())
+
+
+def _run_step(storage: Storage, layout: Layout, fingerprints: Fingerprints, step: str, engine: Engine) -> None:
+    parts = range(fingerprints.num_parts(step))
+    _remove_strangers(storage, step, len(parts))
+    pending = [part for part in parts if not is_done(storage, step, part, fingerprints.of(step, part))]
+    tasks = [Task(storage.url, layout.digest, step, part, fingerprints.of(step, part)) for part in pending]
+    with bar(step, len(parts), done=len(parts) - len(pending)) as progress:
+        for outcome in engine.run(tasks) if tasks else ():
+            _check(outcome)
+            progress.advance()
+    _write_manifest(storage, step, len(parts), fingerprints.of_all(step))
+
+
+def _check(outcome: Outcome) -> None:
+    """Raise `PipelineError` for a task that failed, with the step and the part."""
+    if outcome.error is not None:
+        hint = f"\n{outcome.trace}" if outcome.trace else ""
+        raise PipelineError(f"step '{outcome.step}', part {outcome.part}: {outcome.error}{hint}")
+
+
+def _remove_strangers(storage: Storage, step: str, num_parts: int) -> None:
+    """Remove what a killed run left half-written, and parts of a run that had more of them."""
+    expected = {MANIFEST}
+    for part in range(num_parts):
+        expected |= {name.rpartition("/")[2] for name in (output_name(step, part), marker_name(step, part))}
+    for name in storage.names(step):
+        if name not in expected:
+            storage.remove(f"{step}/{name}")
+
+
+def _write_manifest(storage: Storage, step: str, num_parts: int, fingerprint: str) -> None:
+    """`STEP/manifest.json`: all parts of the step with their markers."""
+    markers = [read_marker(storage, step, part) for part in range(num_parts)]
+    known: Sequence[dict[str, object]] = [asdict(marker) for marker in markers if marker is not None]
+    totals = {name: sum(line[name] for line in known) for name in ("rows", "bytes")}  # type: ignore[misc]
+    seconds = {name: round(sum(line[name] for line in known), 3) for name in ("seconds", "processor")}  # type: ignore[misc]
+    values = {"step": step, "fingerprint": fingerprint, "pyarrow": pa.__version__, **totals, **seconds, "parts": known}
+    storage.write(f"{step}/{MANIFEST}", (json.dumps(values, indent=1) + "\n").encode())

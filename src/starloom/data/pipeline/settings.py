@@ -1,0 +1,63 @@
+"""The settings of a run of the pipeline, one group a stage. Defaults are The Stack v2's (StarCoder 2 paper, section 2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from starloom.core.errors import SettingsError
+
+
+@dataclass(frozen=True)
+class NearSettings:
+    """Near duplicates: `bands` of `rows` minima propose pairs, a Jaccard similarity of `threshold` decides."""
+
+    threshold: float = 0.7
+    bands: int = 35
+    rows: int = 7
+
+    def __post_init__(self) -> None:
+        if not 0 < self.threshold <= 1:
+            raise SettingsError(f"near.threshold is {self.threshold}; it must be above 0 and at most 1")
+
+
+@dataclass(frozen=True)
+class LicenceSettings:
+    """Which licences may stay."""
+
+    policy: Literal["permissive", "any"] = "permissive"
+
+
+@dataclass(frozen=True)
+class RedactionSettings:
+    """Personal data and secrets; `secrets` takes the rules of betterleaks as well."""
+
+    enabled: bool = True
+    secrets: bool = True
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """A whole run. Sizes are in bytes.
+
+    `shard_bytes`: sources fill a shard up to about this much; `group_bytes`: what a stage holds in memory at a time;
+    `buckets`: the parts of every exchange, one of which is in memory at a time. `languages` None keeps every language.
+    With `keep_going`, a source that cannot be read is one dropped row instead of the end of the run.
+    """
+
+    sources: tuple[str, ...] = ()
+    seed: int = 0
+    shard_bytes: int = 256 * 2**20
+    group_bytes: int = 16 * 2**20
+    buckets: int = 16
+    max_file_bytes: int = 10_000_000
+    keep_going: bool = True
+    languages: tuple[str, ...] | None = None
+    licences: LicenceSettings = field(default_factory=LicenceSettings)
+    near: NearSettings = field(default_factory=NearSettings)
+    redaction: RedactionSettings = field(default_factory=RedactionSettings)
+
+    def __post_init__(self) -> None:
+        for name in ("shard_bytes", "group_bytes", "buckets", "max_file_bytes"):
+            if getattr(self, name) < 1:
+                raise SettingsError(f"{name} is {getattr(self, name)}; it must be at least 1")

@@ -1,0 +1,106 @@
+"""What became of every row, as columns, as documents, and counted.
+
+The reason of a file is that of the first step that has one. Documents are the rows without a reason, with the redacted text.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from starloom.data.documents import SCHEMA as PLAIN
+from starloom.data.pipeline.step import KEPT, Step
+
+VERDICT = pa.schema(
+    [pa.field("reason", pa.string()), pa.field("reason_step", pa.string()), pa.field("reason_detail", pa.string())]
+)
+
+_EXTRA = (
+    pa.field("id", pa.int64(), nullable=False),
+    pa.field("revision", pa.string()),
+    pa.field("kind", pa.string(), nullable=False),
+    pa.field("encoding", pa.string()),
+    pa.field("git_sha1", pa.string(), nullable=False),
+    pa.field("licence_type", pa.string()),
+    pa.field("language_confident", pa.bool_()),
+    pa.field("is_vendor", pa.bool_()),
+    pa.field("date", pa.string()),
+    pa.field("stars", pa.int64()),
+    pa.field("num_redacted", pa.int64()),
+)
+DOCUMENTS = pa.schema([*PLAIN, *_EXTRA], metadata=PLAIN.metadata)
+"""The columns of `data.documents` and more, which its reader passes over."""
+
+TALLY = pa.schema(
+    [
+        pa.field("kind", pa.string()),
+        pa.field("language", pa.string()),
+        pa.field("licence", pa.string()),
+        pa.field("reason", pa.string()),
+        pa.field("magnitude", pa.int64()),
+        pa.field("redacted", pa.bool_()),
+        pa.field("files", pa.int64()),
+        pa.field("bytes", pa.int64()),
+    ]
+)
+"""Files and bytes by all of these; `magnitude` is the number of binary digits of the size, `reason` is null for kept files."""
+
+
+def verdict_step(droppers: tuple[str, ...]) -> Step:
+    """The first reason of each row; `droppers` are the `STEP.dropped` columns in order."""
+    steps = [name.rpartition(".")[0] for name in droppers]
+
+    def function(table: pa.Table) -> pa.Table:
+        reasons = [table.column(f"{step}.dropped") for step in steps]
+        names = [pc.if_else(pc.is_valid(reason), step, None) for step, reason in zip(steps, reasons, strict=True)]
+        details = [
+            pc.if_else(pc.is_valid(reason), pc.fill_null(table.column(f"{step}.detail"), ""), None)
+            for step, reason in zip(steps, reasons, strict=True)
+        ]
+        values = [pc.cast(pc.coalesce(*columns), pa.string()) for columns in (reasons, names, details)]
+        return pa.table(values, schema=VERDICT)
+
+    return Step("verdict", VERDICT, function, reads=tuple(f"{step}.{name}" for step in steps for name in ("dropped", "detail")))
+
+
+def documents_step() -> Step:
+    """The kept rows as documents, one file a shard."""
+    reads = ("text", "redacted_text", "sha256", *(name for name in DOCUMENTS.names if name not in ("text", "sha256")), KEPT)
+    return Step("documents", DOCUMENTS, documents, reads=reads, gives="table")
+
+
+def documents(table: pa.Table) -> pa.Table:
+    """The documents of a table."""
+    table = table.filter(table.column(KEPT))
+    made = {
+        "text": pc.coalesce(table.column("redacted_text"), table.column("text")),
+        "sha256": _hex(table.column("sha256")),
+        "git_sha1": _hex(table.column("git_sha1")),
+        "language": pc.fill_null(table.column("language"), ""),
+        "licence_source": pc.fill_null(table.column("licence_source"), ""),
+    }
+    values = [made.get(field.name, table.column(field.name) if field.name not in made else None) for field in DOCUMENTS]
+    return pa.table([value.cast(field.type) for value, field in zip(values, DOCUMENTS, strict=True)], schema=DOCUMENTS)
+
+
+def _hex(column: Any) -> pa.Array:
+    return pa.array([value.hex() for value in column.to_pylist()], pa.string())
+
+
+def statistics_step() -> Step:
+    """The tally of a shard."""
+    reads = ("kind", "language", "licence", "reason", "size", "num_redacted")
+    return Step("statistics", TALLY, tally, reads=reads, gives="table", whole=True)
+
+
+def tally(table: pa.Table) -> pa.Table:
+    """Files and bytes by kind, language, licence, reason, magnitude and whether something was redacted."""
+    keys = TALLY.names[:6]
+    magnitudes = [int(size).bit_length() for size in table.column("size").to_pylist()]
+    table = table.append_column("magnitude", pa.array(magnitudes, pa.int64()))
+    table = table.append_column("redacted", pc.greater(pc.fill_null(table.column("num_redacted"), 0), 0))
+    groups = table.group_by(keys, use_threads=False).aggregate([("size", "count"), ("size", "sum")])
+    groups = groups.sort_by([(key, "ascending") for key in keys])
+    return pa.table([groups.column(name) for name in (*keys, "size_count", "size_sum")], schema=TALLY)

@@ -1,0 +1,44 @@
+"""Personal data and secrets in the texts that are still kept; a text stands here again only where it was changed."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import asdict
+from typing import Any
+
+import pyarrow as pa
+
+from starloom.data.pipeline.rows import each, table_of
+from starloom.data.pipeline.settings import RedactionSettings
+from starloom.data.pipeline.step import KEPT, Step
+
+SCHEMA = pa.schema(
+    [
+        pa.field("redacted_text", pa.large_string()),
+        pa.field("num_redacted", pa.int64()),
+        pa.field("redacted_kinds", pa.string()),
+    ]
+)
+
+
+def redaction_step(settings: RedactionSettings) -> Step:
+    """The step. `redacted_kinds` is a JSON table of how many findings there are of each kind."""
+
+    def function(table: pa.Table) -> pa.Table:
+        return table_of((_row(settings, *values) for values in each(table, "text", KEPT)), SCHEMA)
+
+    return Step("redaction", SCHEMA, function, reads=("text", KEPT), settings=asdict(settings))
+
+
+def _row(settings: RedactionSettings, text: str | None, kept: bool) -> dict[str, Any]:
+    if text is None or not kept or not settings.enabled:
+        return {}
+    from starloom.redaction import redact
+
+    redacted = redact(text, betterleaks=settings.secrets)
+    if not redacted.findings:
+        return {"num_redacted": 0}
+    kinds = Counter(str(finding.kind) for finding in redacted.findings)
+    table = json.dumps(dict(sorted(kinds.items())))
+    return {"redacted_text": redacted.text, "num_redacted": len(redacted.findings), "redacted_kinds": table}

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from starloom.data.pipeline.settings import DataSettings
+from starloom.data.pipeline.stages.decontamination import decontamination_step
 from starloom.data.pipeline.stages.exact import exact_steps
 from starloom.data.pipeline.stages.ingest import ingest_step
 from starloom.data.pipeline.stages.languages import languages_step
-from starloom.data.pipeline.stages.licences import licences_steps
+from starloom.data.pipeline.stages.licences import licence_steps
+from starloom.data.pipeline.stages.malware import malware_step
 from starloom.data.pipeline.stages.near import near_steps
+from starloom.data.pipeline.stages.opt_out import opt_out_step
 from starloom.data.pipeline.stages.outcome import documents_step, statistics_step, verdict_step
+from starloom.data.pipeline.stages.parse import parse_step
 from starloom.data.pipeline.stages.quality import quality_step
 from starloom.data.pipeline.stages.redaction import redaction_step
 from starloom.data.pipeline.stages.text import text_step
@@ -20,10 +24,14 @@ def make_plan(settings: DataSettings) -> Plan:
     judging: tuple[Step, ...] = (
         text_step(),
         languages_step(settings),
-        *licences_steps(settings.licences),
+        *licence_steps(settings.licences),
         quality_step(),
+        parse_step(settings.parse),
+        opt_out_step(settings.opt_out),
         *exact_steps(),
         *near_steps(settings.near),
+        decontamination_step(settings.benchmarks),
+        malware_step(settings.malware),
         redaction_step(settings.redaction),
     )
     ingest = ingest_step(settings)

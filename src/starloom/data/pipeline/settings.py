@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
 
 from starloom.core.errors import SettingsError
 
@@ -23,9 +22,25 @@ class NearSettings:
 
 @dataclass(frozen=True)
 class LicenceSettings:
-    """Which licences may stay."""
+    """Which licences may stay: those of a named `policy`.
 
-    policy: Literal["permissive", "any"] = "permissive"
+    `keep_unlicensed`: files of which no licence is known stay too, as in The Stack v2. `exempt_kinds`: kinds of records whose
+    licence is noted and does not decide (`issue`, `question`, say).
+    """
+
+    policy: str = "permissive"
+    keep_unlicensed: bool = False
+    exempt_kinds: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class MalwareSettings:
+    """Our rules, and more `rules` (YARA) and `deny_lists` (hashes) by their files; `clamd` is a daemon's address."""
+
+    enabled: bool = True
+    rules: tuple[str, ...] = ()
+    deny_lists: tuple[str, ...] = ()
+    clamd: str | None = None
 
 
 @dataclass(frozen=True)
@@ -42,7 +57,8 @@ class DataSettings:
 
     `shard_bytes`: sources fill a shard up to about this much; `group_bytes`: what a stage holds in memory at a time;
     `buckets`: the parts of every exchange, one of which is in memory at a time. `languages` None keeps every language.
-    With `keep_going`, a source that cannot be read is one dropped row instead of the end of the run.
+    With `keep_going`, a source that cannot be read is one dropped row instead of the end of the run. `opt_out`: files with
+    lists; `benchmarks`: files and folders with what must not be trained on.
     """
 
     sources: tuple[str, ...] = ()
@@ -54,6 +70,10 @@ class DataSettings:
     keep_going: bool = True
     languages: tuple[str, ...] | None = None
     licences: LicenceSettings = field(default_factory=LicenceSettings)
+    parse: bool = True
+    opt_out: tuple[str, ...] = ()
+    benchmarks: tuple[str, ...] = ()
+    malware: MalwareSettings = field(default_factory=MalwareSettings)
     near: NearSettings = field(default_factory=NearSettings)
     redaction: RedactionSettings = field(default_factory=RedactionSettings)
 

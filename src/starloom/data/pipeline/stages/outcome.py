@@ -22,6 +22,7 @@ _EXTRA = (
     pa.field("revision", pa.string()),
     pa.field("kind", pa.string(), nullable=False),
     pa.field("encoding", pa.string()),
+    pa.field("sha1", pa.string(), nullable=False),
     pa.field("git_sha1", pa.string(), nullable=False),
     pa.field("licence_type", pa.string()),
     pa.field("language_confident", pa.bool_()),
@@ -59,15 +60,15 @@ def verdict_step(droppers: tuple[str, ...]) -> Step:
             pc.if_else(pc.is_valid(reason), pc.fill_null(table.column(f"{step}.detail"), ""), None)
             for step, reason in zip(steps, reasons, strict=True)
         ]
-        values = [pc.cast(pc.coalesce(*columns), pa.string()) for columns in (reasons, names, details)]
-        return pa.table(values, schema=VERDICT)
+        values: list[Any] = [pc.coalesce(*columns) for columns in (reasons, names, details)]
+        return pa.table([pc.cast(value, pa.string()) for value in values], schema=VERDICT)
 
     return Step("verdict", VERDICT, function, reads=tuple(f"{step}.{name}" for step in steps for name in ("dropped", "detail")))
 
 
 def documents_step() -> Step:
     """The kept rows as documents, one file a shard."""
-    reads = ("text", "redacted_text", "sha256", *(name for name in DOCUMENTS.names if name not in ("text", "sha256")), KEPT)
+    reads = ("redacted_text", *DOCUMENTS.names, KEPT)
     return Step("documents", DOCUMENTS, documents, reads=reads, gives="table")
 
 
@@ -77,12 +78,13 @@ def documents(table: pa.Table) -> pa.Table:
     made = {
         "text": pc.coalesce(table.column("redacted_text"), table.column("text")),
         "sha256": _hex(table.column("sha256")),
+        "sha1": _hex(table.column("sha1")),
         "git_sha1": _hex(table.column("git_sha1")),
         "language": pc.fill_null(table.column("language"), ""),
         "licence_source": pc.fill_null(table.column("licence_source"), ""),
     }
-    values = [made.get(field.name, table.column(field.name) if field.name not in made else None) for field in DOCUMENTS]
-    return pa.table([value.cast(field.type) for value, field in zip(values, DOCUMENTS, strict=True)], schema=DOCUMENTS)
+    values = [made[field.name] if field.name in made else table.column(field.name) for field in DOCUMENTS]
+    return pa.table([pc.cast(value, field.type) for value, field in zip(values, DOCUMENTS, strict=True)], schema=DOCUMENTS)
 
 
 def _hex(column: Any) -> pa.Array:

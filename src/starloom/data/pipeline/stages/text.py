@@ -18,6 +18,7 @@ SCHEMA = pa.schema(
         pa.field("text", pa.large_string()),
         pa.field("encoding", pa.string()),
         pa.field("sha256", pa.binary(32)),
+        pa.field("sha1", pa.binary(20)),
         pa.field("git_sha1", pa.binary(20)),
         *VERDICT,
     ]
@@ -38,8 +39,11 @@ def texts(table: pa.Table) -> pa.Table:
 def _row(content: bytes | None, said: str | None) -> dict[str, Any]:
     if content is None:
         return {}
-    header = f"blob {len(content)}\0".encode()
-    digests = {"sha256": hashlib.sha256(content).digest(), "git_sha1": hashlib.sha1(header + content).digest()}
+    digests = {
+        "sha256": hashlib.sha256(content).digest(),
+        "sha1": hashlib.sha1(content, usedforsecurity=False).digest(),
+        "git_sha1": hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).digest(),
+    }
     decoded = _as_said(content, said) or decode(content)
     if decoded is None:
         return digests | {"dropped": NOT_UTF8}

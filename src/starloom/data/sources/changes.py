@@ -28,8 +28,8 @@ _KEPT_OF_DATA = 0.1
 _DATA_WORDS = ("pack", "lock", "yarn", "output", "swagger", "openapi")
 _LONG_LINES = frozenset({"HTML", "JSON", "Markdown", "Roff", "Roff Manpage", "SMT", "TeX", "Text", "XML"})
 _HUNK = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
-_STOP_WORDS = frozenset(
-    ("the be to of and a in that have it for not on with as you do " + "at this is are or an can from by will").split()
+_STOP_WORD = re.compile(
+    r"the|be|to|of|and|a|in|that|have|it|for|not|on|with|as|you|do|at|this|is|are|or|an|can|from|by|will", re.IGNORECASE
 )
 _WORD = re.compile(r"[A-Za-z]+")
 
@@ -71,8 +71,8 @@ def base_problem(path: str, text: str) -> str | None:
 
 def _is_english(text: str) -> bool:
     """Whether one word in twenty is one of the commonest English ones."""
-    words = [word.lower() for word in _WORD.findall(text[:100_000])]
-    return 20 * sum(word in _STOP_WORDS for word in words) >= len(words) > 0
+    words = _WORD.findall(text[:100_000])
+    return 20 * sum(_STOP_WORD.fullmatch(word) is not None for word in words) >= len(words) > 0
 
 
 def change_of(objects: Objects, file: Modified, scratch: Path) -> Change | None:

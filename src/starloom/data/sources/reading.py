@@ -11,12 +11,15 @@ from typing import Any
 from starloom.core.errors import SettingsError
 from starloom.core.settings import from_mapping
 from starloom.data.sources.commits import Commits
+from starloom.data.sources.documentation import Documentation
 from starloom.data.sources.files import Files
 from starloom.data.sources.github.issues import Issues
 from starloom.data.sources.github.pull_requests import PullRequests
 from starloom.data.sources.heritage.graph import HeritageGraph
 from starloom.data.sources.heritage.stack_v2 import StackV2
+from starloom.data.sources.intermediate_code import IntermediateCode
 from starloom.data.sources.record import ReadSettings, Record, RecordSource
+from starloom.data.sources.stack_overflow import StackOverflow
 
 KINDS: dict[str, type[RecordSource]] = {
     "files": Files,
@@ -25,6 +28,9 @@ KINDS: dict[str, type[RecordSource]] = {
     "pull requests": PullRequests,
     "software heritage": HeritageGraph,
     "stack v2": StackV2,
+    "documentation": Documentation,
+    "stack overflow": StackOverflow,
+    "intermediate code": IntermediateCode,
 }
 
 

@@ -29,6 +29,7 @@ HEAD_BYTES = 16 * 1024
 """So much of a file decides its language: the same agreement as whole files, at twice the speed (benchmarks/linguist.py)."""
 
 _BINARY_HEAD_BYTES = 8000  # go-enry's, and git's
+_MAX_GENERATED_BYTES = 64 * 2**20  # lengths are C ints there
 _WHEELS = {("linux", "x86_64"), ("darwin", "arm64")}  # of enry-python 0.2, so that nothing is missing there by necessity
 
 
@@ -74,7 +75,7 @@ def is_vendor(path: str) -> bool | None:
 def is_generated(path: str, data: bytes) -> bool | None:
     """Whether go-enry takes the file for written by a program (compilers, minifiers, lock files); None without enry."""
     enry = _enry()
-    return None if enry is None else bool(enry.is_generated(_encodable(path), data))
+    return None if enry is None else bool(enry.is_generated(_encodable(path), data[:_MAX_GENERATED_BYTES]))
 
 
 def is_binary(data: bytes) -> bool:

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from starloom.data import linguist
 from starloom.data.quality import rules
 from starloom.data.quality.rules import Drop
 from starloom.data.quality.signals import Signals, measure
@@ -228,6 +229,11 @@ def test_signals_are_what_a_plain_count_gives(text: str) -> None:
 def test_any_text_has_a_verdict(text: str, language: str) -> None:
     drop = verdict(text, "readme", language)
     assert drop is None or drop.reason in {value for name, value in vars(rules).items() if name.isupper()}
+
+
+def test_languages_of_the_rules_are_linguists() -> None:
+    named = rules.TEXT_LANGUAGES | rules.NUMERIC_LANGUAGES | rules.DATA_LANGUAGES | rules.MINIFIABLE_LANGUAGES
+    assert {linguist.canonical(name) for name in named} == named
 
 
 def hostile(size: int) -> dict[str, str]:

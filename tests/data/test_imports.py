@@ -89,3 +89,11 @@ def test_imports_are_found_among_the_repositorys_files(path: str, text: str, lan
 )
 def test_hostile_texts_end(language: str, line: str) -> None:
     assert imports("cmd/main.go", line * (1_000_000 // len(line)), language, TREE) == []
+
+
+def test_deep_and_many_paths_cost_no_more_than_their_length() -> None:
+    deep = [f"{'a/' * 30_000}{number}/b.py" for number in range(20)]
+    wide = [f"{number}/m.py" for number in range(20_000)]
+    tree = Tree([*deep, *wide])
+    assert imports(deep[0], "from . import c\nimport m\n", "Python", tree) == ["0/m.py"]
+    assert imports("x.py", "import m.q\n" * 5000, "Python", tree) == []

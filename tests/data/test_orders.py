@@ -89,6 +89,11 @@ def test_a_long_chain_of_imports_is_no_depth_of_calls() -> None:
     assert order_files("r", paths, "imports", 0, imports) == list(range(len(paths)))[::-1]
 
 
+def test_a_deep_path_is_no_hindrance() -> None:
+    paths = [f"{'a/' * 30_000}{number}.py" for number in range(20)]
+    assert sorted(order_files("r", paths, "path", 0)) == list(range(20))
+
+
 def test_an_unknown_order_is_named_back() -> None:
     with pytest.raises(SettingsError, match="'alphabetic'; it must be one of 'random', 'path', 'imports'"):
         order_files("r", PATHS, "alphabetic", 0)  # type: ignore[arg-type]

@@ -9,9 +9,16 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 
 MAX_IMPORT_CHARS = 64 * 1024
 """Imports stand at the head of a file; no more of it is searched."""
+
+MAX_IMPORTS = 256
+"""No more imports of one file are followed."""
+
+MAX_DEPTH = 64
+"""So many folders above a file at most are looked in, the nearest; deeper trees are not repositories of code."""
 
 MAX_ROOTS = 64
 """So many folders at most are tried as the root that an import's first name is below."""
@@ -59,6 +66,8 @@ class Tree:
 
         Folders with a file called `no_root_has` are passed over.
         """
+        if _key(posixpath.basename(candidates[0])) not in self._roots:
+            return None  # there is no file or folder of this name anywhere, as with most imports from outside
         roots = self._places(candidates[0], near)
         if no_root_has:
             roots = (root for root in roots if posixpath.join(root, no_root_has) not in self.paths)
@@ -81,9 +90,12 @@ def _key(name: str) -> str:
 
 def _upwards(path: str) -> Iterator[str]:
     """The folders above a path, the nearest first, the root of the repository ("") last."""
-    while path:
+    for _ in range(MAX_DEPTH):
         path = posixpath.dirname(path)
+        if not path:
+            break
         yield path
+    yield ""
 
 
 def imports(path: str, text: str, language: str, tree: Tree) -> list[str]:
@@ -91,7 +103,8 @@ def imports(path: str, text: str, language: str, tree: Tree) -> list[str]:
     read = _READERS.get(language)
     if read is None:
         return []
-    return [other for other in dict.fromkeys(read(path, text[:MAX_IMPORT_CHARS], tree)) if other != path]
+    found = islice(read(path, text[:MAX_IMPORT_CHARS], tree), MAX_IMPORTS)
+    return [other for other in dict.fromkeys(found) if other != path]
 
 
 def _python(path: str, text: str, tree: Tree) -> Iterator[str]:

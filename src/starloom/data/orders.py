@@ -16,6 +16,9 @@ from typing import Literal, TypeAlias, get_args
 
 from starloom.core.errors import SettingsError
 
+MAX_DEPTH = 64
+"""Folders below the 64th level are not told apart."""
+
 FileOrder: TypeAlias = Literal["random", "path", "imports"]
 
 
@@ -50,7 +53,7 @@ def _walk_key(repository: str, path: str, seed: int) -> list[tuple[int, str]]:
 
     Distances in a tree are shortest in total along such a walk: each folder's files are read before it is left.
     """
-    parts = path.split("/")
+    parts = path.split("/", MAX_DEPTH)
     return [(draw(seed, repository, "/".join(parts[: depth + 1])), part) for depth, part in enumerate(parts)]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Self
 
 import numpy as np
@@ -56,34 +56,38 @@ class Shingles:
 
 
 def shingles_of(texts: Sequence[str], *, strip_heads: bool = True) -> Shingles:
-    """The shingles of each text. Memory: about 60 bytes a byte of the longest text, and 4 bytes a shingle."""
+    """The shingles of each text. Memory: about 40 bytes a byte of the longest text, and 8 bytes a shingle."""
+    return Shingles.joined([_of_texts(piece, strip_heads) for piece in _pieces(texts)])
+
+
+def _pieces(texts: Sequence[str]) -> Iterator[list[str]]:
+    """The texts in groups of about `PIECE_BYTES`."""
+    piece: list[str] = []
+    size = 0
+    for text in texts:
+        if piece and size + len(text) > PIECE_BYTES:
+            yield piece
+            piece, size = [], 0
+        piece.append(text)
+        size += len(text)
+    if piece:
+        yield piece
+
+
+def _of_texts(texts: Sequence[str], strip_heads: bool) -> Shingles:
+    """The shingles of each text without its head, or with it where nothing comes of the rest."""
     starts = [body_start(text) if strip_heads else 0 for text in texts]
-    found = _plain([text[start:] for text, start in zip(texts, starts, strict=True)])
+    found = _of_piece([_encoded(text[start:]) for text, start in zip(texts, starts, strict=True)])
     again = [place for place, size in enumerate(found.sizes.tolist()) if not size and starts[place]]
     if not again:
         return found
     order = np.arange(len(texts))
     order[again] = len(texts) + np.arange(len(again))
-    return Shingles.joined([found, _plain([texts[place] for place in again])]).taken(order)
+    return Shingles.joined([found, _of_piece([_encoded(texts[place]) for place in again])]).taken(order)
 
 
-def _plain(texts: Sequence[str]) -> Shingles:
-    return Shingles.joined([_of_piece(piece) for piece in _pieces(texts)])
-
-
-def _pieces(texts: Sequence[str]) -> Iterator[list[bytes]]:
-    """The texts as UTF-8, in groups of about `PIECE_BYTES`."""
-    piece: list[bytes] = []
-    size = 0
-    for text in texts:
-        data = text.encode(errors="surrogatepass")
-        if piece and size + len(data) > PIECE_BYTES:
-            yield piece
-            piece, size = [], 0
-        piece.append(data)
-        size += len(data)
-    if piece:
-        yield piece
+def _encoded(text: str) -> bytes:
+    return text.encode(errors="surrogatepass")
 
 
 def _of_piece(piece: Sequence[bytes]) -> Shingles:
@@ -138,9 +142,9 @@ def _fold_table() -> bytes:
     )
 
 
-@cache
+@lru_cache(maxsize=1)
 def _powers(bits: int) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
-    """The powers 0 to 2^bits of the base and of its inverse, modulo 2^64."""
+    """The powers 0 to 2^bits of the base and of its inverse, modulo 2^64. Those of a huge text go again with the next."""
 
     def powers(base: int) -> npt.NDArray[np.uint64]:
         steps = np.full((1 << bits) + 1, base, dtype=np.uint64)

@@ -1,6 +1,8 @@
 // The products' driver: which rows and stripes are one piece of work, and what is done to a piece of the result. The
 // arithmetic is in the kernels of each instruction set.
 #include <algorithm>
+#include <atomic>
+#include <vector>
 
 #include "kernels.h"
 #include "starloom/isa.h"
@@ -9,9 +11,8 @@
 namespace starloom {
 namespace {
 
-constexpr int kFewRows = 16;                       // up to here, reading weights takes long beside multiplying
-constexpr size_t kChunkBytes = size_t(256) << 10;  // of weights that are read once
-constexpr int kChunksPerThread = 8;                // at least, where there are as many stripes
+constexpr int kFewRows = 16;                      // up to here, reading weights takes long beside multiplying
+constexpr size_t kPieceBytes = size_t(64) << 10;  // of weights handed out at once when rows are few
 
 int stripes_of(int rows) { return (rows + kStripe - 1) / kStripe; }
 int tiles_of(int rows) { return (rows + kTileRows - 1) / kTileRows; }
@@ -57,13 +58,44 @@ struct Product {
   }
 };
 
-// Stripes a chunk: one tile's worth when there are many rows, else enough bytes to be worth handing out.
-int stripes_a_chunk(const Matrix& w, int rows, int threads) {
-  if (rows > kFewRows) return kMostStripes;
-  const size_t bytes = matrix_bytes(w.kind, kStripe, w.columns);
-  const int fair = stripes_of(w.rows) / (kChunksPerThread * threads);
-  return std::max(1, std::min(fair, int(kChunkBytes / bytes)));
-}
+// The stripes of a matrix, shared out so that each thread reads memory in one run. Whoever is done helps another from its end.
+class Shares {
+ public:
+  Shares(int stripes, int piece, int threads) : piece_(piece), shares_(threads) {
+    for (int t = 0; t < threads; ++t)
+      shares_[t].left = range(uint64_t(stripes) * t / threads, uint64_t(stripes) * (t + 1) / threads);
+  }
+
+  // Calls work(first, last) for pieces of share after share, from `own` on, until nothing is left of any.
+  template <class Work>
+  void take(size_t own, const Work& work) {
+    for (size_t i = 0; i < shares_.size(); ++i) {
+      std::atomic<uint64_t>& left = shares_[(own + i) % shares_.size()].left;
+      uint64_t seen = left.load(std::memory_order_relaxed);
+      while (first(seen) < last(seen)) {
+        const uint64_t count = std::min<uint64_t>(piece_, last(seen) - first(seen));
+        const uint64_t rest = i == 0 ? range(first(seen) + count, last(seen)) : range(first(seen), last(seen) - count);
+        if (!left.compare_exchange_weak(seen, rest, std::memory_order_relaxed)) continue;
+        i == 0 ? work(int(first(seen)), int(first(rest))) : work(int(last(rest)), int(last(seen)));
+        seen = left.load(std::memory_order_relaxed);
+      }
+    }
+  }
+
+ private:
+  static uint64_t range(uint64_t first, uint64_t last) { return first << 32 | last; }
+  static uint64_t first(uint64_t range) { return range >> 32; }
+  static uint64_t last(uint64_t range) { return range & 0xffffffff; }
+
+  struct alignas(64) Share {
+    std::atomic<uint64_t> left;
+  };
+  const int piece_;
+  std::vector<Share> shares_;
+};
+
+// Stripes handed out at once, when rows are few: enough bytes to be worth it.
+int stripes_a_piece(const Matrix& w) { return std::max(1, int(kPieceBytes / matrix_bytes(w.kind, kStripe, w.columns))); }
 
 }  // namespace
 
@@ -100,11 +132,18 @@ void multiply(const Matrix& w, const Activations& a, const float* bias, Epilogue
               Threads& threads) {
   if (a.rows == 0 || w.rows == 0) return;
   const Product product = {w, a, bias, epilogue, y, stride, kernels(), threads.count()};
-  const int stripes = stripes_of(w.rows), width = stripes_a_chunk(w, a.rows, threads.count());
-  const size_t across = (stripes + width - 1) / width, down = (a.rows + kRowsAtOnce - 1) / kRowsAtOnce;
+  const int stripes = stripes_of(w.rows);
+  if (a.rows <= kFewRows) {
+    Shares shares(stripes, stripes_a_piece(w), threads.count());
+    threads.run(threads.count(), [&](size_t share, int) {
+      shares.take(share, [&](int first, int last) { product.pieces(0, a.rows, first, last); });
+    });
+    return;
+  }
+  const size_t across = (stripes + kMostStripes - 1) / kMostStripes, down = (a.rows + kRowsAtOnce - 1) / kRowsAtOnce;
   threads.run(across * down, [&](size_t chunk, int) {
-    const int row = int(chunk / across) * kRowsAtOnce, stripe = int(chunk % across) * width;
-    product.pieces(row, std::min(a.rows, row + kRowsAtOnce), stripe, std::min(stripes, stripe + width));
+    const int row = int(chunk / across) * kRowsAtOnce, stripe = int(chunk % across) * kMostStripes;
+    product.pieces(row, std::min(a.rows, row + kRowsAtOnce), stripe, std::min(stripes, stripe + kMostStripes));
   });
 }
 

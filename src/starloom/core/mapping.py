@@ -1,4 +1,4 @@
-"""Files as memory, read-only. Knows nothing of what is in them.
+"""Files as memory, read-only, in huge pages where the file system caches them so. Knows nothing of what is in them.
 
 A file that another program cuts short while it is mapped takes the process down: replace files of models by renaming, as
 `core.files` does, and never write into them.
@@ -6,6 +6,7 @@ A file that another program cuts short while it is mapped takes the process down
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 from pathlib import Path
 
@@ -19,9 +20,13 @@ def mapped(path: Path) -> memoryview:
         if size == 0:
             return memoryview(b"")
         try:
-            return memoryview(mmap.mmap(stream.fileno(), size, access=mmap.ACCESS_READ))
+            area = mmap.mmap(stream.fileno(), size, access=mmap.ACCESS_READ)
         except (OSError, ValueError, OverflowError, MemoryError) as error:
             raise InputError(
                 f"'{path}' needs {size / 1e9:.2f} GB of address space to be mapped, which the system does not give ({error}): "
                 "raise the limit (ulimit -v), or free some"
             ) from error
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        with contextlib.suppress(OSError):  # a kernel without huge pages
+            area.madvise(mmap.MADV_HUGEPAGE)
+    return memoryview(area)

@@ -27,7 +27,7 @@ ANSWER = struct.Struct("<d")
 MAX_STEPS = 50_000
 """So many hundreds of the parser's operations at most; ordinary code takes about one for 30 bytes."""
 
-MAX_MEMORY = 2 * 2**30
+MAX_MEMORY = 2**30
 """Bytes of address space."""
 
 _CHUNK_BYTES = 64 * 1024

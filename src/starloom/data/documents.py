@@ -126,20 +126,24 @@ class DocumentWriter:
 
 
 def read_documents(path: Path) -> Iterator[Document]:
-    """The documents of one Parquet file, or of all `*.parquet` files in a folder by name. Raises `FormatError`."""
+    """The documents of one Parquet file, or of all `*.parquet` files in a folder by name. Raises `FormatError`.
+
+    Columns behind those of `SCHEMA` are passed over (runs of the pipeline write more).
+    """
     for file in sorted(path.glob("*.parquet")) if path.is_dir() else [path]:
         try:
             table = pq.ParquetFile(file)
         except (pa.ArrowException, OSError) as error:
             raise FormatError(f"'{file}' is not a readable Parquet file: {error}") from error
         with table:
-            if not table.schema_arrow.equals(SCHEMA, check_metadata=False):
+            known = pa.schema(list(table.schema_arrow)[: len(SCHEMA)])
+            if not known.equals(SCHEMA, check_metadata=False):
                 raise FormatError(f"'{file}' does not hold documents: its columns are {', '.join(table.schema_arrow.names)}")
-            for rows in read_rows(table):
+            for rows in read_rows(table, SCHEMA.names):
                 yield from (Document(**row) for row in rows)
 
 
-def read_rows(table: pq.ParquetFile) -> Iterator[list[dict[str, Any]]]:
-    """The rows of a Parquet file, one row group at a time."""
+def read_rows(table: pq.ParquetFile, columns: list[str] | None = None) -> Iterator[list[dict[str, Any]]]:
+    """The rows of a Parquet file with these columns (None: all), one row group at a time."""
     for group in range(table.num_row_groups):
-        yield table.read_row_group(group).to_pylist()
+        yield table.read_row_group(group, columns=columns).to_pylist()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,7 +17,7 @@ import pyarrow.parquet as pq
 from starloom.core.errors import FormatError
 from starloom.data.pipeline.storage import Storage
 
-COMPRESSION, LEVEL = "zstd", 3
+_OPTIONS: Final[dict[str, Any]] = {"compression": "zstd", "compression_level": 3, "write_page_checksum": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ def write_file(storage: Storage, name: str, schema: pa.Schema, groups: Iterable[
     """Write one table a row group; the file appears when all are written."""
     rows = 0
     with storage.new(name) as partial:
-        with pq.ParquetWriter(partial, schema, compression=COMPRESSION, compression_level=LEVEL) as writer:
+        with pq.ParquetWriter(partial, schema, **_OPTIONS) as writer:
             for table in groups:
                 assert table.schema.equals(schema), f"{name}: {table.schema} instead of {schema}"
                 if table.num_rows:
@@ -44,7 +45,11 @@ def write_file(storage: Storage, name: str, schema: pa.Schema, groups: Iterable[
 @contextmanager
 def open_file(storage: Storage, name: str) -> Iterator[pq.ParquetFile]:
     """A Parquet file. Raises `FormatError`, which names it, when it is missing or damaged, at once or while it is read."""
-    with naming_damage(storage, name), storage.open(name) as stream, pq.ParquetFile(stream) as file:
+    with (
+        naming_damage(storage, name),
+        storage.open(name) as stream,
+        pq.ParquetFile(stream, page_checksum_verification=True) as file,
+    ):
         yield file
 
 

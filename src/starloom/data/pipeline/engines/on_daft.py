@@ -28,8 +28,8 @@ class DaftEngine:
     def __init__(self, workers: int) -> None:
         os.environ["DO_NOT_TRACK"] = "true"  # before the import: Daft reports its use unless told not to
         os.environ.setdefault("DAFT_PROGRESS_BAR", "0")
+        os.environ.setdefault("DAFT_RUNNER", "native")
         self._daft = require("daft", "cluster")
-        self._daft.set_runner_native()
         self._workers, self._processes = workers, Processes(workers)
 
     def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:

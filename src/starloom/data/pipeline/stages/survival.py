@@ -29,9 +29,7 @@ def order_columns(table: pa.Table) -> dict[str, pa.Array]:
     padded = pc.utf8_slice_codeunits(pc.utf8_rpad(digits, width=14, padding="0"), 0, 14)
     types = pc.replace_substring(table.column("licence_type"), pattern="no_license", replacement="no_licence")
     return {
-        "licence_type": pc.fill_null(
-            pc.replace_substring(table.column("licence_type"), "no_license", "no_licence"), "no_licence"
-        ),
+        "licence_type": pc.fill_null(types, "no_licence"),
         "is_vendor": pc.fill_null(table.column("is_vendor"), False),
         "stars": pc.fill_null(table.column("stars"), -1),
         "date": padded.cast(pa.int64()),

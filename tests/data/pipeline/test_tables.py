@@ -1,0 +1,124 @@
+"""Aligned columns, rows on their way, and markers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from starloom.core.errors import FormatError
+from starloom.data.pipeline.columns import Aligned, cut, write_file
+from starloom.data.pipeline.markers import Fingerprints, Marker, digest, is_done, output_name, write_marker
+from starloom.data.pipeline.plan import make_plan
+from starloom.data.pipeline.settings import DataSettings, NearSettings
+from starloom.data.pipeline.shuffle import buckets_of, read_rows, rows_of, shards_of, write_rows
+from starloom.data.pipeline.storage import Storage
+
+_A = pa.schema([("a", pa.int64())])
+_B = pa.schema([("b", pa.string()), ("dropped", pa.string())])
+
+
+def test_columns_of_several_files_are_read_together_group_by_group(tmp_path: Path) -> None:
+    storage = Storage(str(tmp_path))
+    a = pa.table({"a": range(5)}, schema=_A)
+    b = pa.table({"b": list("vwxyz"), "dropped": [None] * 5}, schema=_B)
+    assert write_file(storage, "one/0", _A, cut(a, [2, 3])).rows == 5
+    write_file(storage, "two/0", _B, cut(b, [2, 3]))
+    aligned = Aligned(storage, {"b": "two/0", "a": "one/0", "two.dropped": "two/0"})
+    assert [table.num_rows for table in aligned.groups()] == aligned.group_sizes() == [2, 3]
+    assert aligned.table().to_pydict() == {"b": list("vwxyz"), "a": [0, 1, 2, 3, 4], "two.dropped": [None] * 5}
+
+
+def test_a_shard_without_rows_is_a_table(tmp_path: Path) -> None:
+    storage = Storage(str(tmp_path))
+    write_file(storage, "one/0", _A, ())
+    aligned = Aligned(storage, {"a": "one/0"})
+    assert list(aligned.groups()) == []
+    assert aligned.table().num_rows == 0
+
+
+def test_files_that_do_not_belong_together_are_named(tmp_path: Path) -> None:
+    storage = Storage(str(tmp_path))
+    write_file(storage, "one/0", _A, [pa.table({"a": [1]}, schema=_A)])
+    write_file(storage, "two/0", _B, [pa.table({"b": ["x", "y"], "dropped": [None, None]}, schema=_B)])
+    with pytest.raises(FormatError, match="two/0' has 2 rows and"):
+        Aligned(storage, {"a": "one/0", "b": "two/0"}).table()
+
+
+@pytest.mark.parametrize("keep", [0, 3, 40, -8])
+def test_damage_is_named(keep: int, tmp_path: Path) -> None:
+    storage = Storage(str(tmp_path))
+    write_file(storage, "one/0", _A, [pa.table({"a": range(1000)}, schema=_A)])
+    path = tmp_path / "one" / "0"
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(FormatError, match="one/0' is damaged"):
+        Aligned(storage, {"a": "one/0"}).table()
+
+
+def test_damage_in_the_middle_is_named(tmp_path: Path) -> None:
+    storage = Storage(str(tmp_path))
+    write_file(storage, "one/0", _A, [pa.table({"a": np.random.default_rng(0).integers(0, 2**62, 5000)}, schema=_A)])
+    path = tmp_path / "one" / "0"
+    data = bytearray(path.read_bytes())
+    data[100:2000] = bytes(1900)
+    path.write_bytes(data)
+    with pytest.raises(FormatError, match="one/0' is damaged"):
+        list(Aligned(storage, {"a": "one/0"}).groups())
+
+
+@given(st.lists(st.integers(0, 2**64 - 1), max_size=40), st.integers(1, 9), st.integers(1, 3))
+def test_every_row_arrives_once_in_the_bucket_of_its_key(
+    tmp_path_factory: pytest.TempPathFactory, keys: list[int], buckets: int, senders: int
+) -> None:
+    storage = Storage(str(tmp_path_factory.mktemp("rows")))
+    schema = pa.schema([("key", pa.uint64()), ("place", pa.int64())])
+    names = []
+    for sender in range(senders):
+        places = range(sender, len(keys), senders)
+        table = pa.table({"key": [keys[place] for place in places], "place": places}, schema=schema)
+        write_rows(storage, f"{sender}", table, buckets_of(table.column("key").to_numpy(), buckets))
+        names.append(f"{sender}")
+    got = [read_rows(storage, names, bucket, schema).to_pydict() for bucket in range(buckets)]
+    assert sorted(place for table in got for place in table["place"]) == list(range(len(keys)))
+    for bucket, table in enumerate(got):
+        assert [key * buckets >> 64 for key in table["key"]] == [bucket] * len(table["key"])
+
+
+@given(st.integers(0, 2**30), st.integers(0, 2**32 - 1))
+def test_an_id_names_its_shard_and_row(shard: int, row: int) -> None:
+    ids = np.array([shard << 32 | row], dtype=np.int64)
+    assert (int(shards_of(ids)[0]), int(rows_of(ids)[0])) == (shard, row)
+
+
+def test_a_part_is_done_when_its_marker_says_so(tmp_path: Path) -> None:
+    storage = Storage(str(tmp_path))
+    written = write_file(storage, output_name("one", 0), _A, [pa.table({"a": [1]}, schema=_A)])
+    assert not is_done(storage, "one", 0, "f")
+    write_marker(storage, "one", 0, Marker("f", written.rows, written.bytes, 0.0, 0.0))
+    assert is_done(storage, "one", 0, "f")
+    assert not is_done(storage, "one", 0, "g")
+    storage.remove(output_name("one", 0))
+    assert not is_done(storage, "one", 0, "f")
+
+
+def test_a_fingerprint_is_of_all_that_a_part_depends_on() -> None:
+    def prints(settings: DataSettings, sources: tuple[str, ...], buckets: int = 4) -> Fingerprints:
+        return Fingerprints(make_plan(settings), sources, buckets)
+
+    base = prints(DataSettings(), ("s", "t"))
+    other = prints(DataSettings(), ("s", "u"))
+    assert base.of("licences", 0) == other.of("licences", 0)
+    assert base.of("licences", 1) != other.of("licences", 1)
+    assert base.of("exact_survivors", 0) != other.of("exact_survivors", 0), "a bucket hears of all shards"
+    assert base.of("exact", 0) != other.of("exact", 0)
+    strict = prints(DataSettings(near=NearSettings(threshold=0.9)), ("s", "t"))
+    assert base.of("exact", 0) == strict.of("exact", 0)
+    assert base.of("near", 0) != strict.of("near", 0)
+    fewer = prints(DataSettings(), ("s", "t"), 3)
+    assert base.of("licences", 0) == fewer.of("licences", 0)
+    assert base.of("exact_digests", 0) != fewer.of("exact_digests", 0)
+    assert digest("a", ["b"]) != digest("a", "b")

@@ -84,6 +84,8 @@ def test_generated(text: str, flagged: bool | None, drop: Drop | None) -> None:
     [
         ("ab12 [];", "Python", None),
         ("a 12 [];", "Python", rules.FEW_LETTERS),
+        ("a" * 25 + ";" * 75, "Python", None),
+        ("a" * 24 + ";" * 75, "Python", rules.FEW_LETTERS),
         ("ab12 [];,", "Python", rules.FEW_LETTERS),
         ("a1 .....", "WebAssembly", None),
         ("a1 ......", "WebAssembly", rules.FEW_LETTERS),

@@ -35,10 +35,11 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class Prompt:
-    """What to feed the model, and the bytes that it must write before its completion begins (see `healing`)."""
+    """What to feed the model, the bytes that it must write before its completion begins (see `healing`), texts that end it."""
 
     ids: list[int]
     held_back: bytes = b""
+    stop_texts: tuple[str, ...] = ()
 
 
 class Contract:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from starloom.contract.contract import Contract, Prompt
 from starloom.contract.healing import split_touched
+from starloom.contract.joining import stops_before
 from starloom.contract.layouts import Order
 from starloom.core.errors import InputError
 
@@ -23,7 +24,7 @@ def fitted_prompt(
 
     Without text behind the cursor it is left to right, else fill-in. Fill-in is trained on cuts within words, yet small
     models do better when the word that the cursor touches is held back (`heal`): the embedded one writes twice as many line
-    ends exactly (its model card). Raises `InputError` when `room` is too small.
+    ends exactly (its model card). It ends where `suffix` would begin again. Raises `InputError` when `room` is too small.
     """
     touched = b""
     if heal and suffix.strip():
@@ -40,7 +41,7 @@ def fitted_prompt(
     before = _end_of(contract, prefix, space)
     after = _start_of(contract, suffix, max(int(space * _SUFFIX_SHARE), space - _num_tokens(contract, before)))
     before = _end_of(contract, before, space - _num_tokens(contract, after))
-    return Prompt(contract.fill_in_prompt(before, after, order=order).ids, touched)
+    return Prompt(contract.fill_in_prompt(before, after, order=order).ids, touched, stops_before(suffix))
 
 
 def _num_tokens(contract: Contract, text: bytes) -> int:

@@ -68,7 +68,7 @@ class Generation(Task):
         self._group, self._index, self._num_prompt = group, index, len(prompt.ids)
         self._stops, self._guesser, self._max_tokens = stops, guesser, options.max_tokens
         self._sampler = Sampler(options, vocabulary, prompt.ids, index)
-        self._held, self._stream = HeldBack(tokenizer, prompt.held_back), TextStream(options.stop_texts)
+        self._held, self._stream = HeldBack(tokenizer, prompt.held_back), TextStream((*options.stop_texts, *prompt.stop_texts))
         self._num_counted, self._num_shown, self._reused = 0, 0, 0
         self._log_probabilities: list[float] | None = [] if group.scores else None
         self._alternatives: list[list[tuple[int, float]]] | None = None if options.log_probabilities is None else []

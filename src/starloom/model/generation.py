@@ -83,7 +83,7 @@ def generate(
     """Complete `prompt`: pieces of text as they come, whole characters each.
 
     At most `max_tokens` tokens reach the completion; tokens that lie within what the prompt holds back do not count.
-    `stops` are ids, by default the contract's. The completion ends before a stop or the first of `stop_texts`.
+    `stops` are ids, by default the contract's. The completion ends before a stop or the first of `stop_texts` and the prompt's own.
     Raises `SettingsError`, `MismatchError` when model and contract do not belong together, and `InputError` when prompt
     and completion would not fit into the model's positions: shorten the prompt.
     """
@@ -94,7 +94,7 @@ def generate(
         raise SettingsError("a stop text is empty; it must have at least one character")
     capacity = _checked_length(model, contract, prompt, max_tokens)
     drawing = _Drawing(model, contract, prompt, sampling, contract.stops if stops is None else stops, capacity)
-    return _pieces(drawing, TextStream(stop_texts), max_tokens)
+    return _pieces(drawing, TextStream((*stop_texts, *prompt.stop_texts)), max_tokens)
 
 
 def completion_of(pieces: Iterable[Piece]) -> Completion:

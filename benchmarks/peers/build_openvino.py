@@ -3,8 +3,8 @@
     python benchmarks/peers/build_openvino.py environment FOLDER
     python benchmarks/peers/build_openvino.py export FOLDER MODEL OUT [--format int8 --format int4]
 
-`environment` installs about 1.5 GB: the exporter (optimum-intel) needs PyTorch, of which the build for CPUs is enough, and
-asks for a torchvision that breaks `transformers` beside it, so both optimum packages come without what they ask for.
+`environment` installs about 1.5 GB: the exporter (optimum-intel) needs PyTorch, and asks for a torchvision that breaks
+`transformers` beside it, so both optimum packages come without what they ask for.
 `export` writes OUT/int8 (a scale a channel) and OUT/int4 (symmetric, groups of 128), the settings of a default user.
 """
 
@@ -16,7 +16,7 @@ import sys
 import venv
 from pathlib import Path
 
-TORCH = ("torch==2.13.0+cpu", "--extra-index-url", "https://download.pytorch.org/whl/cpu")
+TORCH = ("torch==2.13.0",)
 PACKAGES = ("openvino-genai==2026.4.1.0", "nncf==3.4.0", "transformers==5.5.4", "requests", "setuptools")
 ALONE = ("optimum-intel==2.2.0", "optimum==2.3.0")
 FORMATS = {

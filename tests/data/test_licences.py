@@ -125,6 +125,15 @@ def test_a_licence_file_may_only_name_the_licence() -> None:
     assert verdicts({"LICENSE.txt": "Apache 2.0\n", "a.py": ""})["a.py"].licence == "Apache-2.0"
 
 
+def test_the_names_for_a_text_are_no_licence() -> None:
+    files = {
+        "DESCRIPTION": "Package: x\nLicense: MIT + file LICENSE\n",
+        "LICENSE": "YEAR: 2020\nCOPYRIGHT HOLDER: A\n",
+        "R/a.R": "",
+    }
+    assert verdicts(files)["R/a.R"].licence == "MIT"
+
+
 def test_an_unread_licence_file_is_unknown_and_not_permissive() -> None:
     assert judge(["a.py"], unread_evidence("LICENSE"), open_policy())[0].dropped == "licence not permissive"
     assert unread_evidence("a.py") == []

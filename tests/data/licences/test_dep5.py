@@ -37,6 +37,12 @@ def test_short_names_become_spdx(synopsis: str, expression: str) -> None:
         ("a\\*.c", "ab.c", False),
         ("a.c", "a+c", False),
         ("./a.c", "a.c", True),
+        ("a*b*c", "axxbxxbxxc", True),
+        ("a*b*c", "axxcxxb", False),
+        ("*.tar.*", "a.tar.b.tar.gz", True),
+        ("*b", "ab/ab", True),
+        ("*" * 40 + "x", "a" * 10_000, False),
+        ("*a" * 40 + "x", "a" * 10_000, False),
     ],
 )
 def test_patterns(pattern: str, path: str, matches: bool) -> None:
@@ -48,4 +54,5 @@ def test_paragraphs_in_order_and_other_formats_say_nothing() -> None:
     text += "Files: a/*\n b/*\nLicense: Expat\n text\n"
     (paragraph,) = read_dep5(text)
     assert (paragraph.patterns, paragraph.expression) == (("a/*", "b/*"), "MIT")
+    assert read_dep5(text + "\nFiles: " + "x " * 30_000 + "\nLicense: Expat\n")[0].expression == "LicenseRef-Unknown"
     assert read_dep5("This package was debianized by A.\n\nFiles: *\nLicense: Expat\n") == []

@@ -1,5 +1,3 @@
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,7 +26,9 @@ def said(text: str, path: str = "a.c") -> list[str]:
         ("# SPDX-License-Identifier:\n", [UNKNOWN]),
         ("# SPDX-License-Identifier: LicenseRef-Mine\n", ["LicenseRef-Mine"]),
         ("#" * 5000 + "\n# SPDX-License-Identifier: MIT", ["MIT"]),
-        ("setup(name='x', license='GPL-2.0+')", ["GPL-2.0+"]),
+        ("setup(name='x', license='GPL-2.0+')", ["GPL-2.0-or-later"]),
+        ("copyright: this is under the GPL", ["GPL-1.0-or-later"]),
+        ("built with GNAT GPL; copyright law is GPL compatible", []),
         ("<license>BSD 3-Clause</license>", ["BSD-3-Clause"]),
         ("license = the_licence(of, it)", []),
         ("/*\n" + GPL + " */", ["GPL-2.0-or-later"]),
@@ -128,19 +128,15 @@ HOSTILE = [
     "permission is hereby granted free of charge to any person ",
     "documentation licensed under creative commons ",
     "\n\nFiles: *\nLicense: gpl\n",
+    "\n",
+    "x.license = ",
+    "<",
 ]
 
 
 @pytest.mark.parametrize("piece", HOSTILE)
-def test_hostile_text_takes_time_in_proportion(piece: str) -> None:
-    """Eight times the text may take twenty times the time, not sixty-four; a quadratic pattern takes minutes on a megabyte."""
-    short, long = (piece * (size // len(piece)) for size in (125_000, 1_000_000))
-
-    def seconds(text: str) -> float:
-        start = time.process_time()
-        for path in ("a.c", "LICENSE", "x.gemspec", "debian/copyright"):
-            file_evidence(path, text)
-        return time.process_time() - start
-
-    seconds(short[:1000])
-    assert seconds(long) < 20 * max(seconds(short), 0.02)
+@pytest.mark.parametrize("path", ["a.c", "LICENSE", "x.gemspec", "METADATA", "debian/copyright"])
+def test_a_notice_is_found_behind_hostile_text(path: str, piece: str) -> None:
+    """A pattern that is not linear takes minutes here; the times themselves are in the benchmark."""
+    text = "Format: copyright-format/1.0\n" + piece * (300_000 // len(piece)) + "\n\n" + GPL
+    assert any("GPL-2.0-or-later" in expression for expression in said(text, path))

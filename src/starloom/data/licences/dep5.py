@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from starloom.data.licences.expressions import UNKNOWN
 from starloom.data.licences.names import normalised
 
+MOST_PATTERNS = 20_000  # Chromium has about 2,000
+
 _FORMAT = re.compile(r"^format(?:-specification)?:.*(?:copyright-format|dep-?5|copyright)", re.IGNORECASE | re.MULTILINE)
 _FIELD = re.compile(r"^([A-Za-z][A-Za-z0-9-]*):[ \t]*(.*)$")
 _GNU = re.compile(
     r"([al]?gpl|gfdl)(?:-niv)?-?v?(\d)(?:\.(\d))?(?:\.0)?(\+|-or-later|-only)?(?:-(?:no-invariants?|niv))?", re.IGNORECASE
 )
+_SYMBOL = re.compile(r"\\?.", re.DOTALL)
 _EXCEPTION = re.compile(r"\s+with\s+.*?\s+exceptions?$|\s+with\s+.*$", re.IGNORECASE)
 _NAMES = {
     "expat": "MIT",
@@ -61,13 +64,18 @@ def matcher(patterns: tuple[str, ...]) -> re.Pattern[str]:
 
 
 def read_dep5(text: str) -> list[Paragraph]:
-    """The `Files` paragraphs of a `debian/copyright`, in order; empty when it is not in the machine-readable format."""
+    """The `Files` paragraphs of a `debian/copyright`, in order; empty when it is not in the machine-readable format.
+
+    More than `MOST_PATTERNS` patterns are not believed: then all files have an unknown licence.
+    """
     if not _FORMAT.search(text[:2000]):
         return []
     found = []
     for fields in _paragraphs(text):
         if "files" in fields and "license" in fields:
             found.append(Paragraph(tuple(fields["files"].split()), expression_of(fields["license"].split("\n")[0])))
+    if sum(len(paragraph.patterns) for paragraph in found) > MOST_PATTERNS:
+        return [Paragraph(("*",), UNKNOWN)]
     return found
 
 
@@ -116,6 +124,24 @@ def _short_name(name: str) -> str:
 
 
 def _translated(pattern: str) -> str:
-    pieces = {"*": ".*", "?": "."}
-    pattern = pattern.removeprefix("./")
-    return re.sub(r"\\?.", lambda piece: pieces.get(piece[0], re.escape(piece[0][-1])), pattern, flags=re.DOTALL)
+    """`*` takes the shortest run that lets the next piece match and never gives it back: time in proportion to the path."""
+    pieces = ["".join(map(_literal, piece)) for piece in _pieces(pattern.removeprefix("./"))]
+    if len(pieces) == 1:
+        return pieces[0]
+    middle = "".join(f"(?>.*?{piece})" for piece in pieces[1:-1] if piece)
+    return f"{pieces[0]}{middle}.*{pieces[-1]}"
+
+
+def _pieces(pattern: str) -> list[list[str]]:
+    """The pattern's symbols (a character, `?`, or one after a backslash) between its stars."""
+    pieces: list[list[str]] = [[]]
+    for symbol in _SYMBOL.findall(pattern):
+        if symbol == "*":
+            pieces.append([])
+        else:
+            pieces[-1].append(symbol)
+    return pieces
+
+
+def _literal(symbol: str) -> str:
+    return "." if symbol == "?" else re.escape(symbol[-1])

@@ -30,6 +30,7 @@ _NOT_PROSE = re.compile(
     r"|\.(template|class|json[5l]|plist|proto|swift|scala)$",
     re.IGNORECASE,
 )
+_CRAN_TEMPLATE = re.compile(r"\s*(?:(?:YEAR|COPYRIGHT HOLDER|ORGANIZATION):[^\n]*\s*)+", re.IGNORECASE)  # the names for a text
 _SPDX_LINE = re.compile(r"spdx-license-identifier:[ \t]*([^\r\n]{0,500})", re.IGNORECASE)
 _SPDX_WORDS = re.compile(r"[()]|[A-Za-z0-9.+:-]+")
 _SPDX_ENDS = re.compile(r"\*/|-->|\"|'|`|<|\\")
@@ -136,6 +137,8 @@ def _for_others(path: str, text: str, own: list[Evidence]) -> list[Evidence]:
 
 def _licence_file(path: str, text: str) -> list[Evidence]:
     """A licence file as a whole; one that only names its licence; else something unknown."""
+    if _CRAN_TEMPLATE.fullmatch(text):
+        return []
     expressions, text = _spdx_tags(text)
     tags = [Evidence(path, expression, "spdx tag", scope="folder") for expression in expressions]
     matches = recognise(without_bundled(words_of(text)))

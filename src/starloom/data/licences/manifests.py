@@ -16,6 +16,7 @@ from typing import Any
 
 from starloom.data.licences.expressions import UNKNOWN
 from starloom.data.licences.names import SHORT_FIELD, normalised
+from starloom.data.licences.notices import without_bundled
 from starloom.data.licences.recognition import recognise
 from starloom.data.licences.words import words_of
 
@@ -66,7 +67,7 @@ def _licence_field(field: str) -> list[str]:
     if not field or field.upper() == "UNKNOWN":
         return []
     if len(field) > SHORT_FIELD or field.count("\n") > 2:
-        return [match.expression for match in recognise(words_of(field))] or [UNKNOWN]
+        return [match.expression for match in recognise(without_bundled(words_of(field)))] or [UNKNOWN]
     return [normalised(field)]
 
 
@@ -110,7 +111,7 @@ def _description(text: str) -> Manifest:
     return Manifest(str(headers["Package"]), headers["Version"], (" OR ".join(found),) if found else (), "License")
 
 
-_GEM_LICENCE = re.compile(r"^\s*\w+\.licenses?\s*=\s*([^\n#]{1,200})", re.MULTILINE)
+_GEM_LICENCE = re.compile(r"^[ \t]*+\w++\.licenses?[ \t]*=[ \t]*([^\n#]{1,200})", re.MULTILINE)
 _QUOTED = re.compile(r"[\"']([^\"'\n]{1,80})[\"']")
 
 

@@ -39,9 +39,11 @@ _NAMES = {
     r"mit no attribution license \(mit-0\)": "MIT-0",
     r"university of illinois/ncsa open source license": "NCSA",
     r"universal permissive license \(upl\)": "UPL-1.0",
-    r"unlicensed|(proprietary|commercial|all rights reserved|see licen[cs]e in) ?.*": "LicenseRef-scancode-proprietary-license",
+    r"unlicensed|(proprietary|commercial|all rights reserved) ?.*": "LicenseRef-scancode-proprietary-license",
+    r"see licen[cs]e in .*": "LicenseRef-scancode-unknown-license-reference",
     r"perl(_5)?": "Artistic-1.0-Perl OR GPL-1.0-or-later",
 }
+_BARE_GNU = re.compile(r"[AL]?GPL-\d\.\d|GFDL-\d\.\d")  # deprecated by SPDX
 _SYMBOL = re.compile(r"[^\s()]+")
 _PATTERNS = [(re.compile(pattern, re.IGNORECASE), expression) for pattern, expression in _NAMES.items()]
 
@@ -70,7 +72,10 @@ def _spelling(symbol: str) -> str:
     if symbol.upper() in ("AND", "OR", "WITH"):
         return symbol.upper()
     plus = "+" if symbol.endswith("+") else ""
-    return _spellings().get(symbol.removesuffix("+").casefold(), symbol.removesuffix("+")) + plus
+    known = _spellings().get(symbol.removesuffix("+").casefold(), symbol.removesuffix("+"))
+    if _BARE_GNU.fullmatch(known):
+        return known + ("-or-later" if plus else "-only")
+    return known + plus
 
 
 @cache

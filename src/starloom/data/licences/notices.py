@@ -21,6 +21,7 @@ _VERSION = r"(?P<major>\d)(?: (?P<minor>\d\w?))?"
 _BEFORE = re.compile(rf"(?:version|v) ?{_VERSION}(?: or (?:any )?later(?: version)?)? of the (?:terms of the )?(?:gnu )?$")
 _AFTER = re.compile(rf"^(?:(?: (?!gnu |version |[al]?gpl)\w++){{0,14}}? (?:version |ver |v)|(?: license)?(?: v| )?){_VERSION}\b")
 _LATER = re.compile(r"\b(?:(?:any|or|or any|and) (?:later|newer)|or (?:above|higher|greater)|v\d plus)\b")
+_LICENSING = re.compile(r"\b(?:licen[cs]\w*|under|terms|released|distributed|covered|copyright\w*|copyleft)\b")
 _CHOICE = re.compile(
     r"\balternatively (?:\w++ ){0,40}(?:gnu|gpl)\b|\b(?:dual|dually) ?(?:licensed|license|licensing)\b|\bdual (?:mit|bsd) gpl\b"
     r"|\b(?:select|choose) (?:\w++ ){0,6}(?:one of the|either)\b|\bat your (?:option|choice) (?:under )?(?:either|one)\b"
@@ -35,20 +36,28 @@ class _Family:
     versions: tuple[str, ...]
     default: str
     gnu: bool
+    loose: bool
 
-    def named(self, text: str) -> Iterator[str]:
-        """The identifiers that `text` names."""
-        return (self._identifier(text, match) for match in self.name.finditer(text))
+    def named(self, text: str) -> Iterator[tuple[str, str, bool]]:
+        """The licences that `text` names: stem, identifier, and whether it tells the version."""
+        for match in self.name.finditer(text):
+            identifier, has_version = self._identifier(text, match)
+            if has_version or not self.loose or self._is_granted(text, match):
+                yield self.stem, identifier, has_version
 
-    def _identifier(self, text: str, match: re.Match[str]) -> str:
+    def _is_granted(self, text: str, match: re.Match[str]) -> bool:
+        """Whether the words around a bare abbreviation speak of licensing."""
+        return text.startswith(" licen", match.end()) or bool(_LICENSING.search(text[max(0, match.start() - 60) : match.start()]))
+
+    def _identifier(self, text: str, match: re.Match[str]) -> tuple[str, bool]:
         after = text[match.end() : match.end() + NEAR]
         near = _AFTER.search(after) or _BEFORE.search(text[max(0, match.start() - 60) : match.start()])
         version = self._version(near["major"], near["minor"] or "0") if near else None
         if not self.gnu:
-            return "-".join(filter(None, (self.stem, version or self.default)))
+            return "-".join(filter(None, (self.stem, version or self.default))), version is not None
         if version is None:
-            return f"{self.stem}-{self.default}-or-later"
-        return f"{self.stem}-{version}-{'or-later' if _LATER.search(after) else 'only'}"
+            return f"{self.stem}-{self.default}-or-later", False
+        return f"{self.stem}-{version}-{'or-later' if _LATER.search(after) else 'only'}", True
 
     def _version(self, major: str, minor: str) -> str | None:
         exact = f"{major}.{minor}"
@@ -95,7 +104,9 @@ def _any_of(patterns: list[str]) -> re.Pattern[str]:
 
 def _family(entry: dict[str, Any]) -> _Family:
     versions, name = tuple(entry["versions"]), _any_of([entry["name"]])
-    return _Family(entry["stem"], entry["has"], name, versions, entry["default"], entry.get("gnu", False))
+    return _Family(
+        entry["stem"], entry["has"], name, versions, entry["default"], entry.get("gnu", False), entry.get("loose", False)
+    )
 
 
 def _phrase(entry: dict[str, Any]) -> _Phrase:
@@ -108,8 +119,10 @@ def notices_in(words: list[str]) -> list[str]:
     rules = _rules()
     text = rules.silent.sub(" ", " ".join(words))
     stated = [phrase.expression for phrase in rules.phrases if phrase.has in text and phrase.found(text)]
-    named = [identifier for family in rules.families if family.has in text for identifier in family.named(text)]
-    return list(dict.fromkeys([*stated, *named]))
+    named = [name for family in rules.families if family.has in text for name in family.named(text)]
+    told = {stem for stem, _, has_version in named if has_version}
+    identifiers = [identifier for stem, identifier, has_version in named if has_version or stem not in told]
+    return list(dict.fromkeys([*stated, *identifiers]))
 
 
 def vague_in(words: list[str]) -> list[str]:

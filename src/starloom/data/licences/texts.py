@@ -1,8 +1,8 @@
 """Which of SPDX's licence texts stand in a passage, whole or nearly so: an inverted index of runs of three words.
 
-A text is there when at least `ENOUGH` of its runs are (its containment). The best goes first and its words are taken out
-before the next is looked for, so that a licence that is part of another (BSD-2-Clause in BSD-3-Clause) is not found twice, and
-a text may hold several licences. Knows nothing of notices that only name a licence.
+A text is there when at least `ENOUGH` of its runs are (its containment). The best (the most runs, then the highest containment)
+goes first and its words are taken out before the next is looked for, so that a licence that is part of another (BSD-2-Clause in
+BSD-3-Clause) is not found twice, and a text may hold several licences. Knows nothing of notices that only name a licence.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def texts_in(words: list[str]) -> tuple[list[Text], list[str]]:
         good = (containment >= ENOUGH) & ((index.lengths_T >= SHORT) | (hits == index.lengths_T)) & ~rejected
         if not good.any():
             break
-        best = int(np.argmax(np.where(good, hits * containment**2, 0)))
+        best = int(np.argmax(np.where(good, hits.astype(float) ** 4 * containment, 0)))
         places = _places(left, index.texts[best])
         if places.size:
             found.append(Text(index.names[best], round(float(containment[best]), 3)))
@@ -133,6 +133,8 @@ def _index() -> _Index:
             vocabulary.setdefault(word, len(vocabulary))
     names, parts, seen = [], [], set()
     for name, words in texts.items():
+        if name.endswith("+"):
+            continue  # deprecated, with the text of `-only`
         keys = np.unique(_runs_of(np.array([vocabulary[word] for word in words], dtype=np.int64), len(vocabulary)))
         if keys.size < FEWEST or keys.tobytes() in seen:
             continue

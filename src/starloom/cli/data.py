@@ -11,12 +11,18 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from starloom.cli import data_look, data_run
 from starloom.core.errors import InputError, SettingsError, require
 
 if TYPE_CHECKING:
     from starloom.data.report import Report
 
 app = typer.Typer(help="Build data sets: documents with their licences, and token shards.", no_args_is_help=True)
+app.command("run")(data_run.run)
+app.command("stats")(data_look.stats)
+app.command("inspect")(data_look.inspect)
+app.command("card")(data_look.card)
+app.command("classify")(data_look.classify)
 
 
 @app.command()

@@ -16,6 +16,9 @@ from typing import Any
 from starloom.data.pipeline.step import Plan, Step
 from starloom.data.pipeline.storage import Storage
 
+MANIFEST = "manifest.json"
+"""In the folder of a step: all its markers in one file, for reading."""
+
 
 @dataclass(frozen=True, slots=True)
 class Marker:

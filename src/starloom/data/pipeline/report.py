@@ -21,6 +21,7 @@ from starloom.data.pipeline.step import Plan
 from starloom.data.pipeline.storage import Storage
 
 FORMAT, VERSION = "starloom.data.run.report", 1
+REPORT = "report.json"
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,15 +19,12 @@ from starloom.core.progress import bar
 from starloom.data.pipeline.addresses import source_lines
 from starloom.data.pipeline.engines.engine import Engine, EngineName, make_engine
 from starloom.data.pipeline.layout import Layout, make_layout, write_layout
-from starloom.data.pipeline.markers import Fingerprints, is_done, marker_name, output_name, read_marker
+from starloom.data.pipeline.markers import MANIFEST, Fingerprints, is_done, marker_name, output_name, read_marker
 from starloom.data.pipeline.plan import make_plan
-from starloom.data.pipeline.report import Report, make_report
+from starloom.data.pipeline.report import REPORT, Report, make_report
 from starloom.data.pipeline.settings import DataSettings
 from starloom.data.pipeline.storage import Storage, storage_at
 from starloom.data.pipeline.task import Outcome, Task
-
-MANIFEST = "manifest.json"
-REPORT = "report.json"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,18 @@
-"""What each format of weights costs in quality: perplexity, bits per byte and KL divergence on held-out text.
+"""What each format of weights costs in quality: bits per byte, KL divergence and lines filled in exactly, on held-out text.
 
-    python benchmarks/quantization.py --data DATA [--model DIR|GGUF] [--tokens 20000] [--calibrate DIR] [--also NAME=GGUF ...]
+    python benchmarks/quantization.py --data DATA [--model DIR|GGUF] [--tokens 20000] [--calibrate DIR] [--llama PEERS/llama]
+        [--record quantization]
 
 DATA is what `starloom data build` wrote; only its validation documents are scored, left to right, in windows of the model's
 positions. Weights are written by `starloom quantize`'s code, read back by the GGUF reader and dequantised, and the PyTorch model
-judges them in float32: activations are exact, so that only the weights' rounding is seen. Plain Q4_0 is the `gguf` package's
-rounding; files of other programs (llama.cpp's `llama-quantize`, say) are added with --also. KL is against the model as given.
+judges them in float32: activations are exact, so that only the weights' rounding is seen. Lines are filled in by the engine.
+Plain Q4_0 is the `gguf` package's rounding; llama.cpp's files are its own quantiser's, with and without an importance matrix from
+the same calibration texts. KL is against the model as given.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import sys
 import tempfile
@@ -22,18 +23,24 @@ from typing import Any
 import gguf
 import numpy as np
 import pyarrow.parquet as pq
+import record
 import torch
 from gguf import GGMLQuantizationType, LlamaFileType
 from numpy.typing import NDArray
+from peers.llama_quantize import llama_files
 
 from starloom.contract import Contract, embedded_model
 from starloom.contract.gguf_model import ARCHITECTURE, add_metadata, gguf_name
 from starloom.core.errors import InputError, StarloomError
-from starloom.core.files import write_text
+from starloom.core.files import sha256_of
 from starloom.core.progress import bar
+from starloom.engine import Engine
 from starloom.engine.calibration_texts import calibration_texts
 from starloom.engine.quantize import TARGETS, quantize
+from starloom.evaluate import Example, examples
 from starloom.model import StarCoder2
+
+LINE_TOKENS = 32
 
 
 @dataclass(frozen=True)
@@ -130,7 +137,7 @@ def write_plain(model: StarCoder2, contract: Contract, path: Path) -> None:
 
 def candidates(arguments: argparse.Namespace, contract: Contract, truth: StarCoder2, folder: Path) -> dict[str, Path]:
     """A file for each format, written into `folder`."""
-    found = {}
+    found, texts = {}, list[list[int]]()
     for name in (name for name in TARGETS if name != "f32"):
         quantize(arguments.model, folder / f"{name}.gguf", name)
         found[name] = folder / f"{name}.gguf"
@@ -140,32 +147,52 @@ def candidates(arguments: argparse.Namespace, contract: Contract, truth: StarCod
             quantize(arguments.model, folder / f"{name}-calibrated.gguf", name, texts)
             found[f"{name}, calibrated"] = folder / f"{name}-calibrated.gguf"
     write_plain(truth, contract, folder / "plain.gguf")
-    return found | {"plain Q4_0": folder / "plain.gguf"} | dict(arguments.also)
+    found |= {"plain Q4_0": folder / "plain.gguf"}
+    if arguments.llama:
+        quantize(arguments.model, folder / "f32.gguf", "f32")
+        (folder / "llama").mkdir()
+        known = [contract.tokenizer.decode(text) for text in texts] if arguments.calibrate else []
+        found |= llama_files(arguments.llama / "bin", folder / "f32.gguf", folder / "llama", known)
+    return found
+
+
+def lines_filled_in(path: Path, asked: list[Example]) -> int:
+    """How many of the lines' ends the engine writes exactly with the suffix in view, as `starloom complete` asks for them."""
+    with Engine.open(path) as engine:
+        return sum(_first_line(engine, example) == example.middle for example in asked)
+
+
+def _first_line(engine: Engine, example: Example) -> str:
+    prompt = engine.prompt_for(example.prefix, example.suffix, LINE_TOKENS)
+    return engine.generate(prompt, max_tokens=LINE_TOKENS, stop_texts=["\n"]).text
+
+
+def documents(data: Path) -> list[tuple[str, str, str]]:
+    """Repository, path and text of the validation documents."""
+    files = sorted((data / "documents").glob("validation-*.parquet"))
+    rows = [row for file in files for row in pq.read_table(file, columns=["repository", "path", "text"]).to_pylist()]
+    return [(row["repository"], row["path"], row["text"]) for row in rows]
 
 
 def weight_bytes(path: Path) -> int:
     return sum(tensor.n_bytes for tensor in gguf.GGUFReader(path).tensors)
 
 
-def table(results: dict[str, dict[str, float]]) -> str:
-    lines = [
-        "| weights | bytes of weights | perplexity | bits per byte | mean KL (nats) | same top token |",
-        "| --- | ---: | ---: | ---: | ---: | ---: |",
+def table(results: dict[str, dict[str, float]], lines: int) -> str:
+    rows = [
+        [
+            name,
+            f"{row['bytes']:,.0f}",
+            f"{row['perplexity']:.3f}",
+            f"{row['bits_per_byte']:.4f}",
+            f"{row['mean_kl']:.5f} ± {row['kl_standard_error']:.5f}",
+            f"{row['same_top_token']:.2%}",
+            f"{row['lines']:.0f}",
+        ]
+        for name, row in results.items()
     ]
-    for name, row in results.items():
-        kl = f"{row['mean_kl']:.5f} ± {row['kl_standard_error']:.5f}"
-        lines.append(
-            f"| {name} | {row['bytes']:,.0f} | {row['perplexity']:.3f} | {row['bits_per_byte']:.4f} | {kl} "
-            f"| {row['same_top_token']:.2%} |"
-        )
-    return "\n".join(lines) + "\n"
-
-
-def named_file(text: str) -> tuple[str, Path]:
-    name, equals, path = text.partition("=")
-    if not equals:
-        raise argparse.ArgumentTypeError(f"'{text}' is not of the form NAME=FILE.gguf")
-    return name, Path(path)
+    columns = ["weights", "bytes of weights", "perplexity", "bits per byte", "mean KL (nats)", "same top token"]
+    return record.table([*columns, f"exact of {lines} line ends"], rows)
 
 
 def parse() -> argparse.Namespace:
@@ -175,31 +202,35 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--tokens", type=int, default=20_000)
     parser.add_argument("--calibrate", type=Path, default=None, help="a folder of texts that are not in the validation documents")
     parser.add_argument("--calibration-tokens", type=int, default=16_384)
-    parser.add_argument("--also", type=named_file, action="append", default=[], metavar="NAME=FILE.gguf")
-    parser.add_argument("--out", type=Path, default=None, help="a JSON file for the results")
+    parser.add_argument("--lines", type=int, default=200, help="line ends to fill in")
+    parser.add_argument("--llama", type=Path, default=None, help="where build_llama.py has built llama.cpp")
+    parser.add_argument("--record", help="write records/DATE-NAME.json and .md")
     return parser.parse_args()
 
 
 def main() -> None:
     arguments = parse()
+    known = record.facts()
     arguments.model = arguments.model or embedded_model()
     contract, truth = Contract.of(arguments.model), StarCoder2.open(arguments.model, torch.float32).eval()
     windows = held_out(arguments.data, contract, truth.config.max_position_embeddings, arguments.tokens)
+    asked = examples(documents(arguments.data), kind="line_end", count=arguments.lines)
     with tempfile.TemporaryDirectory() as folder:
         files = candidates(arguments, contract, truth, Path(folder))
         results = compare(truth, files, windows)
-        for name, path in files.items():
-            results[name]["bytes"] = weight_bytes(path)
-    given = arguments.model
-    results["as given"]["bytes"] = weight_bytes(given) if given.is_file() else 4 * truth.config.num_parameters
-    print(f"{sum(len(window.ids) - 1 for window in windows):,} tokens of {len(windows)} held-out files\n")
-    print(table(results))
-    if arguments.out:
-        write_text(arguments.out, json.dumps(results, indent=2) + "\n")
+        with bar("filling in", len(files) + 1) as progress:
+            for name, path in {"as given": arguments.model, **files}.items():
+                results[name]["bytes"] = weight_bytes(path)
+                results[name]["lines"] = lines_filled_in(path, asked)
+                progress.advance()
+    tokens = sum(len(window.ids) - 1 for window in windows)
+    note = f"{tokens:,} tokens of {len(windows)} held-out files; {arguments.model.name}, sha256 {sha256_of(arguments.model)[:8]}."
+    text = record.heading("What each format of weights costs", known, note) + "\n" + table(results, len(asked))
+    record.write(arguments.record, {"facts": known, "results": results}, text)
 
 
 if __name__ == "__main__":
     try:
         main()
-    except StarloomError as error:
+    except (StarloomError, OSError, RuntimeError) as error:
         sys.exit(f"quantization: {error}")

@@ -2,7 +2,7 @@
 
     python benchmarks/peers/build_llama.py FOLDER [--jobs N]
 
-FOLDER/bin then holds llama-bench, llama-server, llama-quantize and llama-perplexity. Needs cmake, ninja and a C++ compiler;
+FOLDER/bin then holds the tools in TARGETS. Needs cmake, ninja and a C++ compiler;
 takes 10 to 30 minutes of one core. What a run leaves unfinished, the next one goes on with. The web interface, OpenSSL and the
 tests are left out; GGML_NATIVE takes every instruction that this machine has.
 """
@@ -16,7 +16,7 @@ import tarfile
 from pathlib import Path
 
 VERSION = "0.3.36"
-TARGETS = ("llama-bench", "llama-server", "llama-quantize", "llama-perplexity")
+TARGETS = ("llama-bench", "llama-server", "llama-quantize", "llama-imatrix", "llama-perplexity")
 OPTIONS = (
     "-DCMAKE_BUILD_TYPE=Release",
     "-DGGML_NATIVE=ON",

@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from starloom.redaction.finding import Finding, Kind, span
 from starloom.redaction.words import words
 
-_V4 = re.compile(r"(?<![\w.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![\w]|\.[0-9]|-[0-9])", re.ASCII)
+_V4 = re.compile(r"(?<![\w.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![\w]|\.[0-9]|-[0-9A-Za-z])", re.ASCII)
 _V6 = re.compile(r"(?<![\w:.])[23][0-9A-Fa-f]{3}:[0-9A-Fa-f:]{2,35}(?![\w:])", re.ASCII)
 _NETWORK = re.compile(r"/(?:[0-9]|1[0-9]|2[0-4])(?![0-9])")
 _VERSION_WORD = re.compile(r"version|release|revision|\bver\b|assembly|chrome/|firefox/|safari/|section|§|chapter|\boid\b")
 _VERSION_SIGN = re.compile(r"\bv\.? ?$|[=><~^!]= ?[\"']?$|[><~^] ?$|@$|[a-z]-$")
 _ADDRESS_HINT = re.compile(r"\bip|ip\b|_ip|host|addr|server|dns|ping|bind|listen|inet|remote|proxy|gateway|client|peer|route|://")
 _SPECIMENS = words("specimens")
-_OBJECT_IDENTIFIERS = ("2.5.4.", "2.5.29.")
+_OBJECT_IDENTIFIERS = ("1.3.", "2.5.4.", "2.5.29.")
 _RESOLVERS = words("resolvers")
 
 

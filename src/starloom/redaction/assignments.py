@@ -44,12 +44,13 @@ _TYPE = r"(?:\s?:\s?[\w.&<>\[\]]{1,30}(?=\s?=))?"
 _SIGN = r"\s{0,20}(?::=|=>|<-|->|==|=|:|,|\(|\s)\s{0,5}(?:new\s)?[(@]?"
 _JOIN = r"[\w.\-\]\[)]{0,30}[\"'`]{0,2}\)?" + _TYPE + _SIGN
 _QUOTED = re.compile(_JOIN + r"(?:[brfuLN]{0,2})(\"{1,3}|'{1,3}|`|\[\[)([^\"'`\n\\]{6,200})(?:\"|'|`|\]\])")
-_BARE = re.compile(r"[\w.\-]{0,30}(?:=|: ?| = ?)([^\s\"'`,;<>(){}\[\]&|]{6,200})(?=[\s&\"'`;,<]|$)")
+_BARE = re.compile(r"[\w.\-]{0,30}(?: ?:?= ?|: ?)([^\s\"'`,;<>(){}\[\]&|]{6,200})(?=[\s&\"'`;,<]|$)")
 _ELEMENT = re.compile(r"[\w.\-]{0,30}(?:\s[^<>\n]{0,60})?>([^<>\s]{6,200})</")
 _VALUE_ATTRIBUTE = re.compile(r"[\w.\-]{0,30}[\"']\s{1,5}(?:value|Value|content)=[\"']([^\"'\n]{6,200})[\"']")
 _FLAG = re.compile(r"[\w\-]{0,20}[ =]([^\s\"'`,;<>(){}]{6,200})")
 _BEARER = re.compile(r"(?:bearer|basic|token)\s{1,3}([\w.~+/-]{16,1000}={0,2})")
-_URL = re.compile(r"://([^\s:/@\"'`<>{}()\[\]$]{0,80}):([^\s:/@\"'`<>{}$\\]{1,100})@(?=[\w\[])")
+_URL = re.compile(r"://([^\s:/@\"'`<>{}()\[\]$]{0,80}):([^\s:/@\"'`<>{}$\\]{1,100})@([\w\[][\w.-]{0,100})")
+_EXAMPLE_HOST = re.compile(r"(?:^|\.)example(?:\.(?:com|org|net))?$")
 _CODE = re.compile(r"\.[A-Za-z_]|\$|::|->|^[A-Z][a-z]+(?:[A-Z][a-z]+)*$|^\w+\.\w+$")
 _MAX_BEFORE = 60
 MIN_WORD = 9
@@ -68,8 +69,7 @@ def assignments(text: str) -> Iterator[Finding]:
 
 
 def _values(text: str, lower: str, word: str, kind: Kind) -> Iterator[Finding]:
-    at = lower.find(word)
-    while at >= 0:
+    for at in _occurrences(lower, word):
         behind = at + len(word)
         for pattern in (_QUOTED, _VALUE_ATTRIBUTE, _ELEMENT):
             match = pattern.match(text, behind)
@@ -78,7 +78,15 @@ def _values(text: str, lower: str, word: str, kind: Kind) -> Iterator[Finding]:
                 break
         else:
             yield from _unquoted(text, at, behind, word, kind)
-        at = lower.find(word, behind)
+
+
+def _occurrences(lower: str, word: str) -> Iterator[int]:
+    """Where the word stands; `tokenizer` has no token."""
+    at = lower.find(word)
+    while at >= 0:
+        if not lower.startswith("iz", at + len(word)):
+            yield at
+        at = lower.find(word, at + len(word))
 
 
 def _unquoted(text: str, at: int, behind: int, word: str, kind: Kind) -> Iterator[Finding]:
@@ -91,23 +99,27 @@ def _unquoted(text: str, at: int, behind: int, word: str, kind: Kind) -> Iterato
 
 def _plausible(text: str, at: int, match: re.Match[str], kind: Kind) -> bool:
     group = match.lastindex or 1
-    value, before = match[group], text[max(0, at - 20) : match.start(group)]
+    value, before = match[group], text[max(0, at - 20) : match.start(group)].rpartition("\n")[2]
     return is_password(value) if kind is Kind.PASSWORD else is_key(value, before)
 
 
 def _headers(text: str, lower: str) -> Iterator[Finding]:
     """`Authorization: Bearer ...` and its like."""
-    at = lower.find("authorization")
-    while at >= 0:
+    for at in _occurrences(lower, "authorization"):
         match = _BEARER.search(lower, at, at + 60 + 1000)
         if match and match.start() - at <= _MAX_BEFORE and is_key(text[match.start(1) : match.end(1)], ""):
             yield span(text, *match.span(1), Kind.KEY, "authorization header")
-        at = lower.find("authorization", at + 1)
 
 
 def _urls(text: str) -> Iterator[Finding]:
     """The password of `scheme://user:password@host`."""
     for match in _URL.finditer(text):
         value = match[2]
-        if not (is_placeholder(value) or value == match[1] or value.isdecimal() or (value.isalpha() and len(value) < MIN_WORD)):
+        if not (
+            is_placeholder(value)
+            or _EXAMPLE_HOST.search(match[3])
+            or value == match[1]
+            or value.isdecimal()
+            or (value.isalpha() and len(value) < MIN_WORD)
+        ):
             yield span(text, *match.span(2), Kind.PASSWORD, "url")

@@ -15,9 +15,19 @@ _SECRETS = frozenset({Kind.KEY, Kind.PASSWORD})
 
 def detect(text: str, *, betterleaks: bool) -> list[Finding]:
     """What one look finds, in order, none overlapping another."""
-    secrets = [*formats(text), *assignments(text), *(leaks(text) if betterleaks else ())]
+    secrets = [*formats(text), *assignments(text)]
+    if betterleaks:
+        secrets += _additional(text, secrets, list(leaks(text)))
     others = [*addresses(text), *emails(text), *names(text)]
     return _without_overlaps(text, _joined(text, secrets), others)
+
+
+def _additional(text: str, own: list[Finding], more: list[Finding]) -> list[Finding]:
+    """Of betterleaks' findings, those of its general rules (which know no syntax) only where ours found nothing."""
+    taken = bytearray(len(text))
+    for finding in own:
+        taken[finding.start : finding.end] = b"\1" * (finding.end - finding.start)
+    return [each for each in more if "generic" not in each.rule or not any(taken[each.start : each.end])]
 
 
 def _joined(text: str, secrets: list[Finding]) -> list[Finding]:

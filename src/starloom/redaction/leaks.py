@@ -73,7 +73,7 @@ def _scan(library: Any, text: str, clean: str, start: int, end: int) -> Iterator
 def _judged(text: str, start: int, end: int, rule: str, confidence: str) -> Iterator[Finding]:
     """Its specific rules are trusted; its general ones must pass ours."""
     kind = Kind.PASSWORD if any(word in rule for word in _PASSWORD_RULES) else Kind.KEY
-    value, before = text[start:end], text[max(0, start - 40) : start]
+    value, before = text[start:end], text[max(0, start - 40) : start].rpartition("\n")[2]
     if _GENERIC in rule or confidence == "low":
         good = is_password(value) if kind is Kind.PASSWORD else is_key(value, before)
     else:

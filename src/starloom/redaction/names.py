@@ -48,10 +48,15 @@ def _names_in(text: str, start: int, end: int) -> Iterator[Finding]:
     yield from _name(text, run)
 
 
+def _is_no_name(word: re.Match[str]) -> bool:
+    bare = word[0].lower().rstrip(".,'’")
+    return len(bare) > 1 and bare in _NOT_PEOPLE
+
+
 def _name(text: str, run: list[re.Match[str]]) -> Iterator[Finding]:
     while run and run[-1][0] in _PARTICLES:
         run = run[:-1]
-    if not 2 <= len(run) <= 5 or any(word[0].lower().rstrip(".,'’") in _NOT_PEOPLE for word in run):
+    if not 2 <= len(run) <= 5 or any(map(_is_no_name, run)):
         return
     last = run[-1][0].rstrip(".'’-")
     initials = sum(len(word[0].rstrip(".")) == 1 for word in run)

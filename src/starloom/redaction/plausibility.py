@@ -20,16 +20,17 @@ MIN_HEX = 20
 """From here on hexadecimal digits are judged by their number alone: half of them are letters of words' beginnings."""
 
 _PLACEHOLDER = re.compile(
-    r"example|sample|dummy|placeholder|change.?me|replace|your[_-]?|xxx|\.\.\.|\*\*\*|todo|fixme|insert|redacted|"
-    r"<|>|\$\{|\{\{|%\(|%s|%d|\$\(|my[_-]?(?:secret|token|key|password|api)|not[_-]?(?:a|real)|fake|"
+    r"example|sample|dummy|placeholder|change.?me|replace|your[_-]?|x{4}|\.\.\.|\*\*\*|todo|fixme|insert|redacted|"
+    r"<|>|\$\{|\{\{|%\(|(?-i:%[sd])|\$\(|my[_-]?(?:secret|token|key|password|api)|not[_-]?(?:a|real)|fake|"
     r"(.)\1{5,}|0123456789abcdef|1234567890|abcdefgh|deadbeef",
     re.IGNORECASE,
 )
 _HEX = re.compile(r"(?:0x)?([0-9a-fA-F]+)\Z")
 _UUID = re.compile(r"\{?[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\}?\Z")
+_CONSTANT = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\Z")
 _HASH_LENGTHS = frozenset({32, 40, 56, 64, 96, 128})
 _HASH_WORD = re.compile(r"sha|md5|hash|digest|checksum|byte|commit|revision|integrity|fingerprint|etag|thumbprint|blake|crc")
-_WORDS = re.compile(r"[A-Za-z]{4,}")
+_CODE = re.compile(r"passw(?:or)?d|\\u[0-9a-f]{4}|[(){}\[\]]|://|^[./~$%@&]|->|::|\.\w+\.")
 
 
 def is_placeholder(value: str) -> bool:
@@ -47,7 +48,7 @@ def is_key(value: str, before: str) -> bool:
     """Long enough, no placeholder, UUID or hash, and gibberish."""
     if len(value) < MIN_KEY or any(character.isspace() for character in value):
         return False
-    if is_placeholder(value) or _UUID.match(value) or is_hash(value, before):
+    if is_placeholder(value) or _UUID.match(value) or _CONSTANT.match(value) or is_hash(value, before):
         return False
     return (any(map(str.isdigit, value)) or len(value) >= 20) and is_gibberish(value)
 
@@ -56,12 +57,19 @@ def is_password(value: str) -> bool:
     """At least six characters without white space, no placeholder, and letters mixed with something else."""
     if not MIN_PASSWORD <= len(value) <= 200 or any(character.isspace() for character in value) or is_placeholder(value):
         return False
-    kinds = (str.islower, str.isupper, str.isdigit)
-    num_kinds = sum(any(map(kind, value)) for kind in kinds) + bool(re.search(r"[^\w./:\[\](){}-]", value))
-    plain = re.fullmatch(r"[A-Za-z_.:/-]+[0-9]{0,3}|[A-Z0-9_]+|0x[0-9A-Fa-f]+", value)
-    if plain:
-        return value.count("-") in (2, 3, 4) and value.islower() and len(value) >= 15
-    return num_kinds >= 2 and not re.search(r"[(){}\[\]]|://|^[./~$%@&]|->|::|\.\w+\.", value)
+    if not value.isascii() or re.fullmatch(r"[A-Z0-9_]+|0x[0-9A-Fa-f]+", value) or _CODE.search(value):
+        return False
+    if re.fullmatch(r"[A-Za-z_.:/-]+[0-9]{0,3}", value):
+        return _is_passphrase(value) or (value != value.lower() and is_gibberish(value))
+    return sum(any(map(kind, value)) for kind in (str.isalpha, str.isdigit, _is_sign)) >= 2
+
+
+def _is_passphrase(value: str) -> bool:
+    return value.islower() and value.count("-") in (2, 3, 4) and len(value) >= 15
+
+
+def _is_sign(character: str) -> bool:
+    return not character.isalnum() and character not in "_./:-"
 
 
 def is_gibberish(value: str) -> bool:

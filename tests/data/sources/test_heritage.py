@@ -1,6 +1,7 @@
 import gzip
 import hashlib
 import os
+import random
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -15,10 +16,11 @@ from heritage_samples import Heritage, git_id, snapshot_id
 from source_samples import contents, git, refusals, write_folder
 
 from starloom.core.errors import InputError
-from starloom.data.sources.heritage import trees
+from starloom.data.sources.heritage import tables, trees
 from starloom.data.sources.heritage.graph import HeritageGraph
 from starloom.data.sources.heritage.selection import NO_BRANCH, SAME_TREE
 from starloom.data.sources.heritage.stack_v2 import NOT_A_ROW, StackV2
+from starloom.data.sources.heritage.tables import Graph
 from starloom.data.sources.heritage.trees import Entry, files_below
 from starloom.data.sources.rawfile import LINK, NOT_REGULAR, UNUSABLE_PATH, Limits
 from starloom.data.sources.record import DAMAGED, MISSING, REPEATED, TOO_LARGE, ReadSettings, Record
@@ -171,6 +173,38 @@ def test_a_corrupt_table_is_one_clear_error(tmp_path: Path, table: str, damage: 
             place.write_bytes(place.read_bytes()[:-50] if damage == "cut" else os.urandom(500))
     with pytest.raises(InputError, match=table):
         list(HeritageGraph(graph, store).records(SETTINGS))
+
+
+def test_damage_anywhere_in_a_table_is_an_error_or_harmless(tmp_path: Path) -> None:
+    rows = pa.table({"id": [f"{number:040x}" for number in range(300)], "name": [b"%d" % number for number in range(300)]})
+    file = tmp_path / "t" / "0.orc"
+    file.parent.mkdir()
+    pa.orc.write_table(rows, file, compression="zstd")
+    whole, errors = file.read_bytes(), 0
+    with Graph(str(tmp_path)) as graph:
+        for seed in range(60):
+            draw, data = random.Random(seed), bytearray(whole)
+            for _ in range(draw.randint(1, 4)):
+                data[draw.randrange(len(data))] = draw.randrange(256)
+            file.write_bytes(data)
+            try:
+                assert sum(batch.num_rows for batch in graph.read("t", ("id", "name"))) <= 300
+            except InputError:
+                errors += 1
+        file.write_bytes(whole)
+        assert sum(batch.num_rows for batch in graph.read("t", ("id", "name"))) == 300
+    assert errors > 20
+
+
+def test_a_reader_that_crashes_or_is_left_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Heritage().write(tmp_path)
+    with Graph(str(tmp_path / "orc")) as graph:
+        monkeypatch.setattr(tables, "_READER", "no.such.module")
+        with pytest.raises(InputError, match="its reader crashed"):
+            list(graph.read("revision", ("id",)))
+        monkeypatch.undo()
+        next(graph.read("revision", ("id",)), None)
+        assert sum(batch.num_rows for batch in graph.read("revision", ("id",))) == 0
 
 
 def test_trees_that_no_git_would_write() -> None:

@@ -203,7 +203,7 @@ def test_no_events_at_all_is_an_error(tmp_path: Path) -> None:
 def test_any_text_gives_a_document_with_the_templates_marks_only(
     tmp_path_factory: pytest.TempPathFactory, text: str, title: str
 ) -> None:
-    about = issue(body=text + "x" * 200, title="t" + title)
+    about = issue(body="x" * 200 + text, title="t" + title)
     (record,) = read(tmp_path_factory.mktemp("issue"), opened(about), comment(about, "bob", "y" + text))
     assert record.content is not None
     assert record.content.decode().count("<issue_comment>") == 1

@@ -20,8 +20,9 @@ from xml.parsers import expat
 
 from starloom.core.errors import InputError
 from starloom.data.sources.compressed import decompressed
-from starloom.data.sources.github.events import Problem, open_files
+from starloom.data.sources.github.events import Problem
 from starloom.data.sources.html_text import html_text
+from starloom.data.sources.places import open_files
 from starloom.data.sources.record import DAMAGED, TOO_LARGE, ReadSettings, Record
 from starloom.data.sources.rendering import Rendering
 from starloom.data.sources.spill import Groups
@@ -66,10 +67,7 @@ def _question(post: dict[str, str]) -> str:
 def _posts(url: str) -> Iterator[dict[str, str] | Problem]:
     endings = tuple(f".xml{packed}" for packed in ("", ".gz", ".bz2", ".xz", ".zst"))
     for stream, name in open_files(url, endings):
-        if "posts" not in name.lower():
-            stream.close()
-            continue
-        with stream:
+        if "posts" in name.lower():
             yield from _Rows(name).read(decompressed(stream, name))
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any
 
-from starloom.core.errors import InputError, require
+from starloom.data.sources.places import open_files
 from starloom.data.sources.record import DAMAGED, TOO_LARGE, Record
 
 NOT_AN_EVENT = "not an event"
@@ -51,26 +51,7 @@ class Problem:
 def read_events(url: str) -> Iterator[Event | Problem]:
     """Every event below `url` (anything that fsspec opens), files by name, lines in order. Raises `InputError` for no files."""
     for stream, name in open_files(url, (".json.gz", ".json", ".jsonl.gz", ".jsonl")):
-        with stream:
-            yield from _read_lines(stream, name)
-
-
-def open_files(url: str, endings: tuple[str, ...]) -> Iterator[tuple[IO[bytes], str]]:
-    """The files with one of `endings` below `url`, or `url` itself, in the order of their names. Raises `InputError`."""
-    fsspec = require("fsspec", "data")
-    try:
-        filesystem, root = fsspec.core.url_to_fs(url)
-        found = [root] if filesystem.isfile(root) else filesystem.find(root)
-        names = sorted(name for name in found if name.endswith(endings))
-    except (OSError, ValueError) as error:
-        raise InputError(f"'{url}' cannot be listed: {error}") from error
-    if not names:
-        raise InputError(f"there is no file ending in {' or '.join(endings)} at '{url}'")
-    for name in names:
-        try:
-            yield filesystem.open(name, "rb"), name[len(root) :].lstrip("/") or name.rpartition("/")[2]
-        except OSError as error:
-            raise InputError(f"'{name}' cannot be read: {error}") from error
+        yield from _read_lines(stream, name)
 
 
 def _read_lines(stream: IO[bytes], name: str) -> Iterator[Event | Problem]:

@@ -9,6 +9,7 @@ from starloom.core.errors import SettingsError
 from starloom.data.sources.heritage.contents import Wanted, fetch
 from starloom.data.sources.heritage.facts import read_facts
 from starloom.data.sources.heritage.selection import Rejected, Root, select
+from starloom.data.sources.heritage.tables import Graph
 from starloom.data.sources.heritage.trees import Content, TreeFile, files_below, read_contents_table, read_directories
 from starloom.data.sources.record import MISSING, TOO_LARGE, ReadSettings, Record
 
@@ -37,22 +38,23 @@ class HeritageGraph:
         facts, problems = ({}, []) if self.events is None else read_facts(self.events)
         yield from (problem.record() for problem in problems)
         waiting: list[Root] = []
-        for found in select(self.graph, facts, settings, self.passes):
-            if isinstance(found, Rejected):
-                yield Record(found.repository, ".", "file", None, 0, refused=found.reason, detail=found.detail)
-                continue
-            waiting.append(found)
-            if len(waiting) == self.batch:
-                yield from self._read(waiting, settings)
-                waiting = []
-        yield from self._read(waiting, settings)
+        with Graph(self.graph) as graph:
+            for found in select(graph, facts, settings, self.passes):
+                if isinstance(found, Rejected):
+                    yield Record(found.repository, ".", "file", None, 0, refused=found.reason, detail=found.detail)
+                    continue
+                waiting.append(found)
+                if len(waiting) == self.batch:
+                    yield from self._read(graph, waiting, settings)
+                    waiting = []
+            yield from self._read(graph, waiting, settings)
 
-    def _read(self, roots: list[Root], settings: ReadSettings) -> Iterator[Record]:
+    def _read(self, graph: Graph, roots: list[Root], settings: ReadSettings) -> Iterator[Record]:
         if not roots:
             return
-        directories = read_directories(self.graph, {root.directory for root in roots})
+        directories = read_directories(graph, {root.directory for root in roots})
         targets = {entry.target for entries in directories.values() for entry in entries or () if entry.kind == "file"}
-        contents = read_contents_table(self.graph, targets)
+        contents = read_contents_table(graph, targets)
         wanted = (
             _wanted(root, file, contents, settings)
             for root in roots

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from starloom.data.sources.heritage.facts import Facts
-from starloom.data.sources.heritage.tables import read_orc, rows_in
+from starloom.data.sources.heritage.tables import Graph, rows_in
 from starloom.data.sources.record import ReadSettings
 from starloom.data.sources.spill import Groups
 
@@ -53,7 +53,7 @@ class Rejected:
     detail: str = ""
 
 
-def select(graph: str, facts: dict[str, Facts], settings: ReadSettings, passes: int = 1) -> Iterator[Root | Rejected]:
+def select(graph: Graph, facts: dict[str, Facts], settings: ReadSettings, passes: int = 1) -> Iterator[Root | Rejected]:
     """The roots to read, and every other GitHub origin with a full visit. Raises `InputError`."""
     with Groups(settings) as groups:
         for place in range(passes):
@@ -75,10 +75,10 @@ def _rank(root: Root) -> tuple[object, ...]:
     return (root.licence is None, root.licence or "", -root.stars, -root.forks, *dates, root.repository)
 
 
-def _visits(graph: str, place: int, passes: int) -> dict[str, dict[str, Any]]:
+def _visits(graph: Graph, place: int, passes: int) -> dict[str, dict[str, Any]]:
     """The latest full visit by `owner/name`."""
     latest: dict[str, dict[str, Any]] = {}
-    for table in read_orc(graph, "origin_visit_status", ("origin", "visit", "date", "status", "snapshot")):
+    for table in graph.read("origin_visit_status", ("origin", "visit", "date", "status", "snapshot")):
         full = pc.and_(pc.starts_with(table["origin"], GITHUB), pc.equal(table["status"], "full"))
         for row in table.filter(pc.and_(full, pc.is_valid(table["snapshot"]))).to_pylist():
             name = _repository(row["origin"])
@@ -96,11 +96,11 @@ def _part(name: str, passes: int) -> int:
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest()) % passes
 
 
-def _revisions(graph: str, visits: dict[str, dict[str, Any]], facts: dict[str, Facts]) -> Iterator[Root | Rejected]:
+def _revisions(graph: Graph, visits: dict[str, dict[str, Any]], facts: dict[str, Facts]) -> Iterator[Root | Rejected]:
     branches = _branches(graph, visits, facts)
     wanted = pa.array(sorted({target for found in branches.values() for target in found.values()}), pa.string())
     revisions: dict[str, dict[str, Any]] = {}
-    for table in read_orc(graph, "revision", ("id", "date", "directory", "type")):
+    for table in graph.read("revision", ("id", "date", "directory", "type")):
         rows = rows_in(table.filter(pc.equal(table["type"], "git")), "id", wanted)
         revisions |= {row["id"]: row for row in rows if row["directory"]}
     for name in sorted(visits):
@@ -128,14 +128,14 @@ def _revisions(graph: str, visits: dict[str, dict[str, Any]], facts: dict[str, F
         )
 
 
-def _branches(graph: str, visits: dict[str, dict[str, Any]], facts: dict[str, Facts]) -> dict[str, dict[str, str]]:
+def _branches(graph: Graph, visits: dict[str, dict[str, Any]], facts: dict[str, Facts]) -> dict[str, dict[str, str]]:
     """The candidate branches of each repository with the revisions that they name."""
     names: dict[str, list[str]] = {}
     for name, visit in visits.items():
         names.setdefault(visit["snapshot"], []).append(name)
     wanted = pa.array(sorted(names), pa.string())
     found: dict[str, dict[str, str]] = {}
-    for table in read_orc(graph, "snapshot_branch", ("snapshot_id", "name", "target", "target_type")):
+    for table in graph.read("snapshot_branch", ("snapshot_id", "name", "target", "target_type")):
         for row in rows_in(table.filter(pc.equal(table["target_type"], "revision")), "snapshot_id", wanted):
             branch = row["name"].decode("utf-8", "replace")
             for name in names[row["snapshot_id"]]:

@@ -36,11 +36,11 @@ class StackV2:
 
     def _wanted(self, settings: ReadSettings) -> Iterator[Wanted]:
         with Groups(settings) as groups:
-            for table in read_parquet(self.path):
-                names = set(table.column_names)
+            for rows in read_parquet(self.path):
+                names = set(rows[0]) if rows else set()
                 if not {"repo_name", "files"} <= names and not {"repo_name", "blob_id", "path"} <= names:
                     raise InputError(f"'{self.path}' holds no table of The Stack v2: its columns are {', '.join(sorted(names))}")
-                for row in table.to_pylist():
+                for row in rows:
                     repository = _plain({name: row.get(name) for name in _REPOSITORY})
                     for file in row["files"] or () if "files" in names else (row,):
                         values = repository | _plain({name: file.get(name) for name in _FILE})

@@ -1,56 +1,110 @@
 """Tables of Software Heritage's export (ORC) and of The Stack v2 (Parquet), read in pieces from a folder or object storage.
 
 Only the columns asked for are read, one stripe or row group at a time, and rows are chosen before they become Python values.
+ORC is read by a process of its own (see `orc_stripes`), which lives as long as the tables are open.
 """
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
-from typing import Any
+from contextlib import suppress
+from types import TracebackType
+from typing import IO, Any, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.orc as orc
 import pyarrow.parquet as pq
 
 from starloom.core.errors import InputError
-from starloom.data.sources.github.events import open_files
+from starloom.data.sources.heritage.orc_stripes import LENGTH
+from starloom.data.sources.places import Place, files_at, open_files
+
+_READER = "starloom.data.sources.heritage.orc_stripes"
 
 
-def read_orc(root: str, table: str, columns: Sequence[str]) -> Iterator[pa.Table]:
-    """The stripes of `root/table/*.orc`, files by name. Raises `InputError` for a table that is absent, damaged or another."""
-    place = f"{root.rstrip('/')}/{table}"
-    for stream, name in open_files(place, (".orc",)):
-        with stream:
+class Graph:
+    """The ORC tables below an address, each a folder of files. A context: it ends the process that reads them."""
+
+    def __init__(self, root: str) -> None:
+        self._root = root.rstrip("/")
+        self._process: subprocess.Popen[bytes] | None = None
+        self._answering = False
+
+    def read(self, table: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """The stripes of a table, files by name. Raises `InputError` for a table that is absent, damaged or another."""
+        for place in files_at(f"{self._root}/{table}", (".orc",)):
             try:
-                file = orc.ORCFile(stream)
-                for stripe in range(file.nstripes):
-                    yield pa.Table.from_batches([file.read_stripe(stripe, columns=list(columns))]).select(list(columns))
-            except (pa.ArrowException, OSError, KeyError, ValueError) as error:
-                raise InputError(_damaged(f"{place}/{name}", "ORC", columns, error)) from error
+                yield from self._stripes(place, columns)
+            finally:
+                if self._answering:  # it crashed, or nobody wants the rest
+                    self._end()
+
+    def _stripes(self, place: Place, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        requests, answers = self._reader()
+        self._answering = True
+        with suppress(BrokenPipeError):
+            requests.write(json.dumps([place.address, list(columns)]).encode() + b"\n")
+            requests.flush()
+        while True:
+            letter, data = _frame(answers)
+            self._answering = letter not in (b"D", b"E")
+            if letter == b"D":
+                return
+            if letter != b"S":
+                needed = f"with the columns {', '.join(columns)}"
+                reason = data.decode("utf-8", "replace") or "its reader crashed"
+                raise InputError(f"'{place.address}' is not a readable ORC file {needed}: {reason}")
+            yield from pa.ipc.open_stream(data)
+
+    def _reader(self) -> tuple[IO[bytes], IO[bytes]]:
+        if self._process is None:
+            command = [sys.executable, "-m", _READER]
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+            self._process = subprocess.Popen(command, **pipes)  # type: ignore[call-overload]
+        assert self._process is not None
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        return self._process.stdin, self._process.stdout
+
+    def _end(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            with suppress(OSError), self._process:
+                pass
+            self._process, self._answering = None, False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._end()
 
 
-def read_parquet(url: str) -> Iterator[pa.Table]:
-    """The row groups of a Parquet file or of all below a folder, by name. Raises `InputError`."""
+def _frame(stream: IO[bytes]) -> tuple[bytes, bytes]:
+    """One frame; no letter when the stream ends within it."""
+    head = stream.read(1 + LENGTH)
+    size = int.from_bytes(head[1:])
+    data = stream.read(size) if len(head) == 1 + LENGTH else b""
+    return (head[:1], data) if len(head) == 1 + LENGTH and len(data) == size else (b"", b"")
+
+
+def read_parquet(url: str) -> Iterator[list[dict[str, Any]]]:
+    """The rows of a Parquet file or of all below a folder, by name, some thousands at a time. Raises `InputError`."""
     for stream, name in open_files(url, (".parquet",)):
-        with stream:
-            try:
-                file = pq.ParquetFile(stream)
-                for group in range(file.num_row_groups):
-                    for batch in file.iter_batches(batch_size=4096, row_groups=[group]):
-                        yield pa.Table.from_batches([batch])
-            except (pa.ArrowException, OSError) as error:
-                raise InputError(_damaged(f"{url} {name}", "Parquet", (), error)) from error
+        try:
+            file = pq.ParquetFile(stream)
+            for batch in file.iter_batches(batch_size=4096):
+                batch.validate(full=True)
+                yield batch.to_pylist()
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+            message = (str(error).splitlines() or [type(error).__name__])[0]
+            raise InputError(f"'{url}' ({name}) is not a readable Parquet file: {message}") from error
 
 
-def _damaged(place: str, form: str, columns: Sequence[str], error: Exception) -> str:
-    needed = f" with the columns {', '.join(columns)}" if columns else ""
-    return (
-        f"'{place}' is not a readable {form} file{needed}: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
-    )
-
-
-def rows_in(table: pa.Table, column: str, wanted: pa.Array) -> list[dict[str, Any]]:
-    """The rows of `table` whose `column` is one of `wanted`."""
-    rows: list[dict[str, Any]] = table.filter(pc.is_in(table[column], value_set=wanted)).to_pylist()
+def rows_in(batch: pa.RecordBatch, column: str, wanted: pa.Array) -> list[dict[str, Any]]:
+    """The rows of `batch` whose `column` is one of `wanted`."""
+    rows: list[dict[str, Any]] = batch.filter(pc.is_in(batch.column(column), value_set=wanted)).to_pylist()
     return rows

@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from starloom.data.sources.heritage.tables import read_orc, rows_in
+from starloom.data.sources.heritage.tables import Graph, rows_in
 from starloom.data.sources.rawfile import LINK, NOT_REGULAR, UNUSABLE_PATH, Limits, is_unusable, readable
 
 DEEPEST = 64
@@ -55,7 +55,7 @@ class Content:
     length: int
 
 
-def read_directories(graph: str, roots: set[str]) -> dict[str, list[Entry] | None]:
+def read_directories(graph: Graph, roots: set[str]) -> dict[str, list[Entry] | None]:
     """The entries of every directory at or below `roots`, by id; None for one that is too large. Raises `InputError`."""
     known: dict[str, list[Entry] | None] = {}
     level = set(roots)
@@ -68,10 +68,10 @@ def read_directories(graph: str, roots: set[str]) -> dict[str, list[Entry] | Non
     return known
 
 
-def _entries(graph: str, wanted: set[str]) -> dict[str, list[Entry] | None]:
+def _entries(graph: Graph, wanted: set[str]) -> dict[str, list[Entry] | None]:
     found: dict[str, dict[bytes, Entry] | None] = {}
     values = pa.array(sorted(wanted), pa.string())
-    for table in read_orc(graph, "directory_entry", ("directory_id", "name", "type", "target", "perms")):
+    for table in graph.read("directory_entry", ("directory_id", "name", "type", "target", "perms")):
         for row in rows_in(table, "directory_id", values):
             entries = found.setdefault(row["directory_id"], {})
             if entries is not None:
@@ -121,11 +121,11 @@ def _reason(path: str, entry: Entry, directories: dict[str, list[Entry] | None])
     return LARGE_DIRECTORY if directories[entry.target] is None else None
 
 
-def read_contents_table(graph: str, wanted: set[str]) -> dict[str, Content]:
+def read_contents_table(graph: Graph, wanted: set[str]) -> dict[str, Content]:
     """Where the contents with the git ids `wanted` are stored. Raises `InputError`."""
     found: dict[str, Content] = {}
     values = pa.array(sorted(wanted), pa.string())
-    for table in read_orc(graph, "content", ("sha1", "sha1_git", "length")):
+    for table in graph.read("content", ("sha1", "sha1_git", "length")):
         rows: list[dict[str, Any]] = rows_in(table, "sha1_git", values)
         found |= {row["sha1_git"]: Content(row["sha1"], row["length"]) for row in rows}
     return found

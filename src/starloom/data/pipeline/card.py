@@ -43,7 +43,8 @@ def _opening(run: FinishedRun, found: Statistics) -> str:
     return (
         f"# Data card\n\n{found.kept.files:,} documents, {found.kept.bytes / 1e6:,.1f} MB, {languages} languages, kept of "
         f"{found.read.files:,} records ({found.read.bytes / 1e6:,.1f} MB) from {sum(map(len, run.layout.shards)):,} sources.\n\n"
-        "Every record that was read is kept or has one reason: the numbers below add up. `starloom data inspect` shows any of them.\n"
+        "Every record that was read is kept or has one reason: the numbers below add up. `starloom data inspect` "
+        "shows any of them.\n"
     )
 
 
@@ -59,9 +60,9 @@ def _licences(settings: DataSettings) -> str:
     exempt = ", ".join(settings.licences.exempt_kinds)
     kinds = f" The licence does not decide for: {exempt}." if exempt else ""
     return (
-        f"Policy `{settings.licences.policy}`: a file stays when everything that applies to it (what it says itself, licence files "
-        f"and manifests in its folder and above, its host) is permissive. Files without any known licence {unknown}.{kinds} Each "
-        "document keeps its licence and the evidence for it.\n\n"
+        f"Policy `{settings.licences.policy}`: a file stays when everything that applies to it (what it says itself, licence "
+        f"files and manifests in its folder and above, its host) is permissive. Files without any known licence "
+        f"{unknown}.{kinds} Each document keeps its licence and the evidence for it.\n\n"
     )
 
 
@@ -69,8 +70,8 @@ def _duplicates(settings: DataSettings, found: Statistics) -> str:
     near = settings.near
     lines = [
         f"Exact: equal SHA-256. Near: connected by a Jaccard similarity of at least {near.threshold} between sets of five words, "
-        f"proposed by {near.bands} bands of {near.rows} minima and verified on the sets. One file of a group stays: permissive before "
-        "unlicensed, own before vendored code, more stars, later date, then the order of the sources.\n",
+        f"proposed by {near.bands} bands of {near.rows} minima and verified on the sets. One file of a group stays: permissive "
+        "before unlicensed, own before vendored code, more stars, later date, then the order of the sources.\n",
     ]
     for name, groups in (("exact", found.exact_groups), ("near", found.near_groups)):
         largest = f"; the largest has {max(groups)} files" if groups else ""
@@ -83,8 +84,8 @@ def _protection(settings: DataSettings, found: Statistics) -> str:
         return f"{len(names)} {what}" if names else f"no {what}"
 
     redaction = (
-        f"{found.redacted.files:,} kept documents were changed: names, e-mail addresses, keys, passwords and IP addresses gave way "
-        "to placeholders or private addresses"
+        f"{found.redacted.files:,} kept documents were changed: names, e-mail addresses, keys, passwords and IP addresses gave "
+        "way to placeholders or private addresses"
         if settings.redaction.enabled
         else "nothing was looked for or replaced"
     )

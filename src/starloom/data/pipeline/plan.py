@@ -5,6 +5,7 @@ from __future__ import annotations
 from starloom.data.pipeline.settings import DataSettings
 from starloom.data.pipeline.stages.decontamination import decontamination_step
 from starloom.data.pipeline.stages.exact import exact_steps
+from starloom.data.pipeline.stages.expressible import expressible_step
 from starloom.data.pipeline.stages.ingest import ingest_step
 from starloom.data.pipeline.stages.languages import languages_step
 from starloom.data.pipeline.stages.licences import licence_steps
@@ -15,6 +16,7 @@ from starloom.data.pipeline.stages.outcome import documents_step, statistics_ste
 from starloom.data.pipeline.stages.parse import parse_step
 from starloom.data.pipeline.stages.quality import quality_step
 from starloom.data.pipeline.stages.redaction import redaction_step
+from starloom.data.pipeline.stages.sequences import sequence_steps
 from starloom.data.pipeline.stages.text import text_step
 from starloom.data.pipeline.step import Plan, Step
 
@@ -34,6 +36,10 @@ def make_plan(settings: DataSettings) -> Plan:
         malware_step(settings.malware),
         redaction_step(settings.redaction),
     )
+    sequences: tuple[Step, ...] = ()
+    if settings.tokens.tokenizer is not None:
+        judging = (*judging, expressible_step(settings.tokens.tokenizer))
+        sequences = sequence_steps(settings.tokens, settings.seed)
     ingest = ingest_step(settings)
     droppers = Plan(ingest, judging).droppers()
-    return Plan(ingest, (*judging, verdict_step(droppers), documents_step(), statistics_step()))
+    return Plan(ingest, (*judging, verdict_step(droppers), documents_step(), statistics_step(), *sequences))

@@ -17,7 +17,6 @@ from starloom.data.pipeline.columns import Aligned
 from starloom.data.pipeline.layout import Layout
 from starloom.data.pipeline.markers import output_name
 from starloom.data.pipeline.stages.outcome import TALLY
-from starloom.data.pipeline.step import Plan
 from starloom.data.pipeline.storage import Storage
 
 FORMAT, VERSION = "starloom.data.run.report", 1
@@ -67,7 +66,7 @@ def tallies(storage: Storage, layout: Layout) -> pa.Table:
     return pa.concat_tables([Aligned(storage, dict.fromkeys(TALLY.names, name)).table() for name in names])
 
 
-def make_report(storage: Storage, plan: Plan, layout: Layout) -> Report:
+def make_report(storage: Storage, layout: Layout) -> Report:
     """Count what became of every row of a run that is finished."""
     rows = tallies(storage, layout).to_pylist()
     kept = [row for row in rows if row["reason"] is None]

@@ -25,18 +25,21 @@ from starloom.data.pipeline.report import REPORT, Report, make_report
 from starloom.data.pipeline.settings import DataSettings
 from starloom.data.pipeline.storage import Storage, storage_at
 from starloom.data.pipeline.task import Outcome, Task
+from starloom.data.pipeline.token_shards import TokenCount, write_tokens
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What a run ends with: the counts, and the seconds that it took this time."""
+    """What a run ends with: the counts, the seconds that it took this time, and what the token shards hold, if there are any."""
 
     report: Report
     seconds: float
+    tokens: TokenCount | None = None
 
     def to_json(self) -> str:
         """One line: `read`, `kept`, `dropped` by reason, `redacted`, `bytes` of kept files, `languages`, `seconds`."""
-        return json.dumps({**self.report.line(), "seconds": round(self.seconds, 1)}, ensure_ascii=False)
+        tokens = {} if self.tokens is None else {"tokens": self.tokens.tokens}
+        return json.dumps({**self.report.line(), **tokens, "seconds": round(self.seconds, 1)}, ensure_ascii=False)
 
 
 def run(settings: DataSettings, out: str, *, engine: EngineName = "local", workers: int | None = None) -> Finished:
@@ -58,9 +61,10 @@ def run(settings: DataSettings, out: str, *, engine: EngineName = "local", worke
     with make_engine(engine, count) as running:
         for step in (plan.ingest.name, *(step.name for step in plan.steps)):
             _run_step(storage, layout, fingerprints, step, running)
-    report = make_report(storage, plan, layout)
+    report = make_report(storage, layout)
     storage.write(REPORT, (report.to_json() + "\n").encode())
-    return Finished(report, time.perf_counter() - begun)
+    tokens = write_tokens(storage, layout, fingerprints.of_all("sequences")) if settings.tokens.tokenizer else None
+    return Finished(report, time.perf_counter() - begun, tokens)
 
 
 def _absolute(place: str) -> str:

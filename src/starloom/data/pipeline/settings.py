@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from starloom.core.errors import SettingsError
+from starloom.data.mixture import Mixture
+from starloom.data.orders import FileOrder
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,21 @@ class RedactionSettings:
 
 
 @dataclass(frozen=True)
+class TokenSettings:
+    """Token shards of repository sequences, with the `tokenizer` at that place; without one there are none.
+
+    `order` of a repository's files, `metadata_probability` of showing its name and paths, `max_bytes` from which a repository
+    becomes several sequences; `mixture`: weights and caps by language and by kind of record.
+    """
+
+    tokenizer: str | None = None
+    order: FileOrder = "random"
+    metadata_probability: float = 0.5
+    max_bytes: int = 16 * 2**20
+    mixture: Mixture = field(default_factory=Mixture)
+
+
+@dataclass(frozen=True)
 class DataSettings:
     """A whole run. Sizes are in bytes.
 
@@ -76,6 +93,7 @@ class DataSettings:
     malware: MalwareSettings = field(default_factory=MalwareSettings)
     near: NearSettings = field(default_factory=NearSettings)
     redaction: RedactionSettings = field(default_factory=RedactionSettings)
+    tokens: TokenSettings = field(default_factory=TokenSettings)
 
     def __post_init__(self) -> None:
         for name in ("shard_bytes", "group_bytes", "buckets", "max_file_bytes"):

@@ -95,6 +95,15 @@ class Storage:
         with self.new(name) as partial:
             partial.write_bytes(data)
 
+    def take(self, path: Path, name: str) -> None:
+        """Move a local file here."""
+        with self.new(name) as partial:
+            path.replace(partial)
+
+    def folder(self) -> Path | None:
+        """The folder itself when it is on this machine, for work that is too large for its memory."""
+        return Path(self._root) if self._local else None
+
     def _at(self, name: str) -> str:
         return f"{self._root}/{name}"
 

@@ -34,8 +34,6 @@ def _local_start(text: str, at: int) -> int:
         start -= 1
     while start < at and text[start] in ".'-+%":
         start += 1
-    if start == at - 1 and start > 1 and text[start - 2 : start] in ("\\\\", "\\"):
-        return at
     return start + 1 if _after_escape(text, start, at) else start
 
 

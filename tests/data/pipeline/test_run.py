@@ -22,6 +22,7 @@ from starloom.data.pipeline.layout import read_layout
 from starloom.data.pipeline.run import run
 from starloom.data.pipeline.settings import DataSettings, LicenceSettings, NearSettings
 from starloom.data.pipeline.storage import storage_at
+from starloom.data.pipeline.task import Outcome, Task, run_task
 
 
 def _column(out: Path, step: str, name: str) -> list[Any]:
@@ -265,6 +266,14 @@ def test_of_a_source_that_breaks_off_nothing_stays(tmp_path: Path, monkeypatch: 
     report = run(DataSettings(sources=(str(good),), parse=False), str(tmp_path / "out"), workers=0).report
     assert report.kept.files == 0
     assert report.dropped["source not readable"].files == 3
+
+
+def test_a_worker_that_sees_another_run_refuses_to_work(finished: Path) -> None:
+    task = Task(str(finished), "another digest", "text", 0, "f")
+    outcome = Outcome.from_json(run_task(task.to_json()))
+    assert outcome.error is not None
+    assert "does not see the run" in outcome.error
+    assert outcome.trace is None
 
 
 def test_mistakes_are_named(settings: DataSettings, tmp_path: Path) -> None:

@@ -1,9 +1,9 @@
 """The addresses of sources, as a run writes them down: a path, or JSON with the settings of a kind of source.
 
     wheels/click-8.1.7-py3-none-any.whl
-    {"kind": "history", "path": "repositories/click"}
+    {"kind": "commits", "path": "repositories/click"}
 
-Knows what makes two states of a source differ (its size and times, or a commit), so that a run notices new content.
+Knows what makes two states of a source differ (sizes and times of its files), so that a run notices new content.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ from starloom.data.sources.record import RecordSource
 PACKED = 4
 """Compressed archives unpack to about so many times their size."""
 
+_PLACES = ("path", "graph", "events", "repositories", "contents")
+_UNCHANGING = ("contents",)  # objects that are named by their hash
+
 
 def described(address: str) -> dict[str, Any]:
     """The plain values of a source. Raises `SettingsError`."""
@@ -40,21 +43,40 @@ def source_at(address: str) -> RecordSource:
     return source_from(described(address))
 
 
+def absolute(address: str) -> str:
+    """The same source as seen from any folder. Raises `SettingsError`."""
+    values = {name: _absolute(value) if name in _PLACES else value for name, value in described(address).items()}
+    if values.keys() == {"kind", "path"} and values["kind"] == "files":
+        return str(values["path"])
+    return json.dumps(values, sort_keys=True, ensure_ascii=False)
+
+
+def label(address: str) -> str:
+    """A short name of a source, without the places of this machine."""
+    values = described(address)
+    names = [str(values[name]).rstrip("/").rpartition("/")[2] for name in _PLACES[:2] if name in values]
+    kind = values.get("kind", "files")
+    return " ".join([*([] if kind == "files" else [kind]), *names])
+
+
 def source_lines(addresses: Sequence[str]) -> list[SourceLine]:
-    """What a layout needs to know of each source. Raises `InputError` for a path where nothing is."""
+    """What a layout needs to know of each source. Raises `SettingsError`, and `InputError` for a path where nothing is."""
     return [_line(address) for address in addresses]
 
 
 def _line(address: str) -> SourceLine:
     source_at(address)
     values = described(address)
-    states = [_state(Path(value)) for name, value in sorted(values.items()) if _is_path(name, value)]
-    identity = digest(values, [state for _, state in states])
-    return SourceLine(address, sum(size for size, _ in states), identity)
+    states = [_state(Path(values[name])) for name in _PLACES if name not in _UNCHANGING and _is_local(values.get(name))]
+    return SourceLine(address, sum(size for size, _ in states), digest(values, [state for _, state in states]))
 
 
-def _is_path(name: str, value: Any) -> bool:
-    return isinstance(value, str) and name in ("path", "folder", "file", "archive", "tables", "contents") and "://" not in value
+def _absolute(value: Any) -> Any:
+    return str(Path(value).absolute()) if _is_local(value) else value
+
+
+def _is_local(value: Any) -> bool:
+    return isinstance(value, str) and "://" not in value
 
 
 def _state(path: Path) -> tuple[int, Any]:

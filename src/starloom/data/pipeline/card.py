@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from starloom.data.linguist import backend
+from starloom.data.pipeline.addresses import label
 from starloom.data.pipeline.finished import FinishedRun
 from starloom.data.pipeline.report import Count
 from starloom.data.pipeline.settings import DataSettings
@@ -49,7 +50,7 @@ def _opening(run: FinishedRun, found: Statistics) -> str:
 
 
 def _sources(run: FinishedRun) -> str:
-    names = sorted(line.address.rstrip("/").rpartition("/")[2] for shard in run.layout.shards for line in shard)
+    names = sorted(label(line.address) for shard in run.layout.shards for line in shard)
     listed = "\n".join(f"- `{name}`" for name in names[:_ROWS])
     more = f"\n- and {len(names) - _ROWS:,} more, in `run.json`" if len(names) > _ROWS else ""
     return f"{listed}{more}\n"

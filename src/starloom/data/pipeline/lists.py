@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 
 from starloom.core.errors import InputError
@@ -15,7 +14,6 @@ def fingerprint(paths: Sequence[str]) -> list[str]:
     return [digest for path in paths for digest in _digests(path)]
 
 
-@cache
 def _digests(path: str) -> tuple[str, ...]:
     place = Path(path)
     if place.is_dir():

@@ -72,6 +72,12 @@ def digest(*values: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
+def plan_digest(plan: Plan) -> str:
+    """Names the settings of all steps, with the lists and versions of libraries that they depend on."""
+    steps = [(step.name, step.version, step.settings) for step in plan.steps]
+    return digest(plan.ingest.version, plan.ingest.settings, steps)
+
+
 class Fingerprints:
     """The fingerprint of every part of a run; `sources` holds one of each shard's sources."""
 

@@ -16,15 +16,15 @@ import pyarrow as pa
 
 from starloom.core.errors import InputError, PipelineError
 from starloom.core.progress import bar
-from starloom.data.pipeline.addresses import source_lines
+from starloom.data.pipeline.addresses import absolute, source_lines
 from starloom.data.pipeline.engines.engine import Engine, EngineName, make_engine
-from starloom.data.pipeline.layout import Layout, make_layout, write_layout
+from starloom.data.pipeline.layout import make_layout, write_layout
 from starloom.data.pipeline.markers import MANIFEST, Fingerprints, is_done, marker_name, output_name, read_marker
 from starloom.data.pipeline.plan import make_plan
 from starloom.data.pipeline.report import REPORT, Report, make_report
 from starloom.data.pipeline.settings import DataSettings
 from starloom.data.pipeline.storage import Storage, storage_at
-from starloom.data.pipeline.task import Outcome, Task
+from starloom.data.pipeline.task import Outcome, Task, named
 from starloom.data.pipeline.token_shards import TokenCount, write_tokens
 
 
@@ -52,7 +52,7 @@ def run(settings: DataSettings, out: str, *, engine: EngineName = "local", worke
     if not settings.sources:
         raise InputError("no sources: name at least one folder, archive, package or git repository")
     storage = storage_at(_absolute(out))
-    settings = replace(settings, sources=tuple(map(_absolute_source, settings.sources)))
+    settings = replace(settings, sources=tuple(map(absolute, settings.sources)))
     layout = make_layout(settings, source_lines(settings.sources))
     plan = make_plan(settings)
     write_layout(storage, layout)
@@ -60,7 +60,7 @@ def run(settings: DataSettings, out: str, *, engine: EngineName = "local", worke
     count = (os.cpu_count() or 1) if workers is None else workers
     with make_engine(engine, count) as running:
         for step in (plan.ingest.name, *(step.name for step in plan.steps)):
-            _run_step(storage, layout, fingerprints, step, running)
+            _run_step(storage, named(layout, plan), fingerprints, step, running)
     report = make_report(storage, layout)
     storage.write(REPORT, (report.to_json() + "\n").encode())
     tokens = write_tokens(storage, layout, fingerprints.of_all("sequences")) if settings.tokens.tokenizer else None
@@ -71,16 +71,11 @@ def _absolute(place: str) -> str:
     return place if "://" in place else str(Path(place).absolute())
 
 
-def _absolute_source(address: str) -> str:
-    """Workers may stand in another folder."""
-    return address if "://" in address or address.lstrip().startswith("{") else str(Path(address).absolute())
-
-
-def _run_step(storage: Storage, layout: Layout, fingerprints: Fingerprints, step: str, engine: Engine) -> None:
+def _run_step(storage: Storage, digest: str, fingerprints: Fingerprints, step: str, engine: Engine) -> None:
     parts = range(fingerprints.num_parts(step))
     _remove_strangers(storage, step, len(parts))
     pending = [part for part in parts if not is_done(storage, step, part, fingerprints.of(step, part))]
-    tasks = [Task(storage.url, layout.digest, step, part, fingerprints.of(step, part)) for part in pending]
+    tasks = [Task(storage.url, digest, step, part, fingerprints.of(step, part)) for part in pending]
     with bar(step, len(parts), done=len(parts) - len(pending)) as progress:
         for outcome in engine.run(tasks) if tasks else ():
             _check(outcome)

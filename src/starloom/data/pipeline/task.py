@@ -19,10 +19,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from starloom.core.errors import StarloomError
+from starloom.core.errors import MismatchError, StarloomError
 from starloom.data.pipeline.columns import Aligned, Written, cut, write_file
 from starloom.data.pipeline.layout import Layout, read_layout
-from starloom.data.pipeline.markers import Marker, output_name, write_marker
+from starloom.data.pipeline.markers import Marker, output_name, plan_digest, write_marker
+from starloom.data.pipeline.markers import digest as digest_of
 from starloom.data.pipeline.shuffle import buckets_of, read_rows, shards_of, write_rows
 from starloom.data.pipeline.step import KEPT, Ingest, Plan, Step
 from starloom.data.pipeline.storage import Storage, storage_at
@@ -30,7 +31,7 @@ from starloom.data.pipeline.storage import Storage, storage_at
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Compute part `part` of step `step` of the run at `run`, whose layout is named by its `digest`."""
+    """Compute part `part` of step `step` of the run at `run`; `digest` names its layout and plan."""
 
     run: str
     digest: str
@@ -84,8 +85,18 @@ def _opened(run: str, digest: str) -> tuple[Storage, Layout, Plan]:
 
     storage = storage_at(run)
     layout = read_layout(storage)
-    assert layout.digest == digest, "the layout is written before any task is given out"
-    return storage, layout, make_plan(layout.settings)
+    plan = make_plan(layout.settings)
+    if named(layout, plan) != digest:
+        raise MismatchError(
+            f"this worker does not see the run at '{run}' as the run's own process does: its lists, benchmarks, rules or the "
+            "versions of its libraries are others, or the run was started a second time with other settings"
+        )
+    return storage, layout, plan
+
+
+def named(layout: Layout, plan: Plan) -> str:
+    """The digest of a layout and a plan, which all processes of a run must agree on."""
+    return digest_of(layout.digest, plan_digest(plan))
 
 
 def _run(task: Task) -> Outcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,19 +25,16 @@ _READS = ("kind", "text", KEPT)
 def decontamination_step(benchmarks: tuple[str, ...]) -> Step:
     """The step for these files and folders of benchmarks. Raises `InputError` for one that is missing."""
 
+    index = cache(lambda: Index.of(Path(path) for path in benchmarks))  # by the first task of a process that needs it
+
     def function(table: pa.Table) -> pa.Table:
-        return table_of((_row(benchmarks, *values) for values in each(table, *_READS)), SCHEMA)
+        return table_of((_row(index, *values) for values in each(table, *_READS)), SCHEMA)
 
     return Step("decontamination", SCHEMA, function, reads=_READS, settings={"benchmarks": fingerprint(benchmarks)})
 
 
-def _row(benchmarks: tuple[str, ...], kind: str, text: str | None, kept: bool) -> dict[str, Any]:
-    if not benchmarks or not kept or text is None or kind in EXEMPT_KINDS:
+def _row(index: Callable[[], Index], kind: str, text: str | None, kept: bool) -> dict[str, Any]:
+    if not kept or text is None or kind in EXEMPT_KINDS:
         return {}
-    hit = _index(benchmarks).find(text)
+    hit = index().find(text)
     return {} if hit is None else {"dropped": CONTAMINATED, "detail": f"{hit.file}: {hit.task} ({hit.test} {hit.share:.2f})"}
-
-
-@cache
-def _index(benchmarks: tuple[str, ...]) -> Index:
-    return Index.of(Path(path) for path in benchmarks)

@@ -39,7 +39,11 @@ def _row(
     return {"dropped": NOT_EXPRESSIBLE, "detail": " ".join(f"0x{byte:02X}" for byte in lacking)} if lacking else {}
 
 
-@cache
 def contract_at(tokenizer: str) -> Contract:
     """The contract around the tokenizer at this place, opened once a process."""
+    return _contract(tokenizer, tuple(fingerprint((tokenizer,))))
+
+
+@cache
+def _contract(tokenizer: str, _content: tuple[str, ...]) -> Contract:
     return Contract(Tokenizer.open(Path(tokenizer)))

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from starloom.core.errors import InputError
-from starloom.data.pipeline.addresses import source_at
+from starloom.data.pipeline.addresses import label, source_at
 from starloom.data.pipeline.settings import DataSettings
 from starloom.data.pipeline.shuffle import SHARD_SHIFT
 from starloom.data.pipeline.step import VERDICT, Ingest
@@ -56,15 +56,15 @@ def ingest_step(settings: DataSettings) -> Ingest:
 
 def _rows(sources: tuple[str, ...], reading: ReadSettings, keep_going: bool) -> Iterator[dict[str, Any]]:
     for address in sources:
-        label = address.rstrip("/").rpartition("/")[2]
+        name = label(address)
         try:
             for record in records(source_at(address), reading):
-                yield _row(record, label)
+                yield _row(record, name)
         except InputError as error:
             if not keep_going:
                 raise
-            message = str(error).replace(address, label)
-            yield _row(Record(label, "", "file", None, 0, refused=SOURCE_UNREADABLE, detail=message), label)
+            message = str(error).replace(address, name)
+            yield _row(Record(name, "", "file", None, 0, refused=SOURCE_UNREADABLE, detail=message), name)
 
 
 def _row(record: Record, source: str) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ _READS = ("repository", *_HASHES.values())
 
 def opt_out_step(lists: tuple[str, ...]) -> Step:
     """The step for these lists. Raises `InputError` for one that cannot be read, `FormatError` for a line that is wrong."""
-    opted_out = _read(lists)
+    opted_out = OptOut.read(Path(path) for path in lists)
 
     def function(table: pa.Table) -> pa.Table:
         return table_of((_row(opted_out, *values) for values in each(table, *_READS)), SCHEMA)
@@ -32,8 +31,3 @@ def _row(opted_out: OptOut, repository: str, *digests: bytes | None) -> dict[str
     hashes = {kind: digest.hex() for kind, digest in zip(_HASHES, digests, strict=True) if digest is not None}
     entry = opted_out.match(repository, hashes)
     return {} if entry is None else {"dropped": OPTED_OUT, "detail": entry}
-
-
-@cache
-def _read(lists: tuple[str, ...]) -> OptOut:
-    return OptOut.read(Path(path) for path in lists)

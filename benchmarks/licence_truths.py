@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from starloom.data.licences.evidence import is_licence_file, is_mention_file
+from starloom.data.licences.evidence import speaks_for_others
 from starloom.data.licences.expressions import Both, Either, Expression, WithException, parse
 from starloom.data.licences.policies import Policy
 
@@ -22,6 +23,7 @@ NEUTRAL = {"dco-1.1", "generic-cla", "google-cla", "jetty-ccla-1.1", "newton-kin
     "generic-trademark",
     "warranty-disclaimer",
 }
+INFO = re.compile(r"\.(dist|egg)-info/")
 LICENCE_FOLDERS = ("licenses", "LICENSES", "licences")
 ASK = Path(__file__).parent / "peers" / "ask_scancode.py"
 
@@ -83,7 +85,7 @@ def _shuffled(folder: Path) -> Iterator[Sampled]:
 
 
 def candidates(packages: Path, files: Iterable[Sampled]) -> list[Sampled]:
-    """The licence files and the like in the folders of `files` and above them."""
+    """The licence files, manifests and the like in the folders of `files` and above them."""
     folders: dict[str, set[str]] = {}
     for file in files:
         parts = file.path.split("/")[:-1]
@@ -92,8 +94,8 @@ def candidates(packages: Path, files: Iterable[Sampled]) -> list[Sampled]:
     for repository, inside in folders.items():
         for path in paths_of(packages / repository):
             folder, _, name = path.rpartition("/")
-            near = folder in inside or folder.rpartition("/")[2] in LICENCE_FOLDERS or ".dist-info/licenses" in folder
-            if near and not path.startswith("debian/") and (is_licence_file(name) or is_mention_file(name)):
+            near = folder in inside or folder.rpartition("/")[2] in LICENCE_FOLDERS or INFO.search(path)
+            if near and not path.startswith("debian/") and speaks_for_others(name):
                 text = read_text(packages / repository / path, 1_000_000)
                 found += [] if text is None else [Sampled(repository, path, text)]
     return found

@@ -68,6 +68,10 @@ def test_what_a_file_says_of_itself(text: str, licences: list[str]) -> None:
 def test_a_permissive_text_with_a_copyleft_alternative_is_a_choice() -> None:
     choice = "Dual licensed under the MIT license or the GPL version 2"
     assert said(choice) == ["MIT OR GPL-2.0-only"]
+    long = "Copyright. Under the ISC license. " + "word " * 300 + choice
+    assert said(long) == ["ISC", "MIT OR GPL-2.0-only"]
+    alternatively = "Released under the BSD license. Alternatively, under the terms of the GNU General Public License version 2"
+    assert said(alternatively) == ["LicenseRef-BSD OR GPL-2.0-only"]
     assert said("Parts are under the MIT license, others under the GPL version 2") == ["MIT", "GPL-2.0-only"]
 
 
@@ -95,6 +99,13 @@ def test_evidence_says_how_it_was_found() -> None:
         ("NOTICE", False, True),
         ("about.html", False, True),
         ("legal.txt", False, True),
+        ("COPYING.LIB", True, False),
+        ("COPYING.lib", True, False),
+        ("LICENSE.Apache-2.0.txt", True, False),
+        ("LICENSE_1_0.txt", True, False),
+        ("THIRD-PARTY-LICENSES.md", True, False),
+        ("with_license.jsonnet", False, False),
+        ("license.terms", True, False),
         ("license.py", False, False),
         ("license_header.js", False, False),
         ("main.js.LICENSE.txt", False, False),
@@ -140,3 +151,11 @@ def test_a_notice_is_found_behind_hostile_text(path: str, piece: str) -> None:
     """A pattern that is not linear takes minutes here; the times themselves are in the benchmark."""
     text = "Format: copyright-format/1.0\n" + piece * (300_000 // len(piece)) + "\n\n" + GPL
     assert any("GPL-2.0-or-later" in expression for expression in said(text, path))
+
+
+@pytest.mark.parametrize(
+    "name", ["license-" * 31 + "!", "LICENSE" + ".GPL" * 60 + "!", "COPYING" + ".1" * 120 + "!", "a-" * 120, "a" * 300]
+)
+def test_hostile_names_are_nothing(name: str) -> None:
+    assert not is_licence_file(name)
+    assert not is_mention_file("README" + name)

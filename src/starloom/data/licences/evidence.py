@@ -22,14 +22,15 @@ Scope = Literal["file", "folder", "patterns"]
 
 _PROSE = r"(\.(txt|md|mkd|markdown|mdown|rst|html?|adoc|asciidoc|org|rdoc|rtf|textile|pod|en))?"
 _IDS = r"[al]?gpl|gfdl|mpl|epl|edl|cpl|eupl|cddl|apache|bsd|mit|artistic|cc0|psf|isc|zpl|asl|al"
-_FULL_NAME = r"([\w.]+[-_.])?((un)?licen[cs]e[sd]?|copying|copyleft|copyrights?)([-_. ]?[A-Z0-9][\w-]*|[-_.][\w.-]*)?"
+LONGEST_NAME = 255  # characters; file systems allow no more
+_FULL_NAME = (
+    r"([\w.-]+[-_.])?((un)?licen[cs]e[sd]?|copying|copyleft|copyrights?)([-_ ][\w -]++)?"
+    rf"(?>\.(?>(?-i:[A-Z0-9])[\w-]*+|({_IDS})[\w-]*+|lesser|lib|terms|third[-_]?party))*+"
+)
 _LICENCE_FILE = re.compile(rf"({_FULL_NAME}|({_IDS})([-_. ]?v?\d[\d.-]*)?([-_. ]licen[cs]e)?){_PROSE}", re.IGNORECASE)
 _MENTION_FILE = re.compile(rf"(legal|about|notices?|readme|guidelines|disclaimer|patents)([-_. ][\w-]+)?{_PROSE}", re.IGNORECASE)
-_NOT_PROSE = re.compile(
-    r"\.(js|css|mjs|map|json)\.|\.(?!txt|md|mkd|rst|html?|adoc|org|rdoc|rtf|pod|en)[a-z]{1,4}\d?$"
-    r"|\.(template|class|json[5l]|plist|proto|swift|scala)$",
-    re.IGNORECASE,
-)
+_BUNDLE = re.compile(r"\.(js|css|mjs|map|json)\.", re.IGNORECASE)
+_NOT_PROSE = re.compile(r"\.(?!txt|md|mkd|rst|html?|adoc|org|rdoc|rtf|pod|en)[a-z]{1,8}\d?$", re.IGNORECASE)
 _CRAN_TEMPLATE = re.compile(r"\s*(?:(?:YEAR|COPYRIGHT HOLDER|ORGANIZATION):[^\n]*\s*)+", re.IGNORECASE)  # the names for a text
 _SPDX_LINE = re.compile(r"spdx-license-identifier:[ \t]*([^\r\n]{0,500})", re.IGNORECASE)
 _SPDX_WORDS = re.compile(r"[()]|[A-Za-z0-9.+:-]+")
@@ -57,13 +58,13 @@ class Evidence:
 def is_licence_file(path: str) -> bool:
     """Whether the name says that the file is the text of a licence: then what it says is unknown rather than nothing."""
     name = path.rpartition("/")[2]
-    return bool(_LICENCE_FILE.fullmatch(name)) and not _NOT_PROSE.search(name)
+    return len(name) <= LONGEST_NAME and bool(_LICENCE_FILE.fullmatch(name)) and not _BUNDLE.search(name)
 
 
 def is_mention_file(path: str) -> bool:
     """Whether the file may tell the licence of what is around it (the other candidate names of The Stack v2)."""
     name = path.rpartition("/")[2]
-    return bool(_MENTION_FILE.fullmatch(name)) and not _NOT_PROSE.search(name)
+    return len(name) <= LONGEST_NAME and bool(_MENTION_FILE.fullmatch(name)) and not _NOT_PROSE.search(name)
 
 
 def speaks_for_others(path: str) -> bool:

@@ -21,9 +21,10 @@ _VERSION = r"(?P<major>\d)(?: (?P<minor>\d\w?))?"
 _BEFORE = re.compile(rf"(?:version|v) ?{_VERSION}(?: or (?:any )?later(?: version)?)? of the (?:terms of the )?(?:gnu )?$")
 _AFTER = re.compile(rf"^(?:(?: (?!gnu |version |[al]?gpl)\w++){{0,14}}? (?:version |ver |v)|(?: license)?(?: v| )?){_VERSION}\b")
 _LATER = re.compile(r"\b(?:(?:any|or|or any|and) (?:later|newer)|or (?:above|higher|greater)|v\d plus)\b")
+_DUAL = re.compile(r"\b(?:dual|dually) ?(?:licensed|license) (?:\w++ ){0,6}(?:under|with) (?:\w++ ){0,22}(?:\w++)")
 _LICENSING = re.compile(r"\b(?:licen[cs]\w*|under|terms|released|distributed|covered|copyright\w*|copyleft)\b")
 _CHOICE = re.compile(
-    r"\balternatively (?:\w++ ){0,40}(?:gnu|gpl)\b|\b(?:dual|dually) ?(?:licensed|license|licensing)\b|\bdual (?:mit|bsd) gpl\b"
+    r"\balternatively (?:\w++ ){0,40}(?:gnu|gpl)\b|\bdual (?:mit|bsd) gpl\b"
     r"|\b(?:select|choose) (?:\w++ ){0,6}(?:one of the|either)\b|\bat your (?:option|choice) (?:under )?(?:either|one)\b"
 )
 
@@ -115,9 +116,18 @@ def _phrase(entry: dict[str, Any]) -> _Phrase:
 
 
 def notices_in(words: list[str]) -> list[str]:
-    """The SPDX expressions of the licences that `words` name, all of which hold, in a fixed order."""
+    """The SPDX expressions of the licences that `words` name, all of which hold, in a fixed order.
+
+    What one sentence offers as "dual licensed under ..." is one expression with OR.
+    """
+    text = _rules().silent.sub(" ", " ".join(words))
+    choices = [named for sentence in _DUAL.findall(text) if len(named := _named(sentence)) == 2]
+    rest = _named(_DUAL.sub(" ", text) if choices else text)
+    return list(dict.fromkeys([*map(" OR ".join, choices), *rest]))
+
+
+def _named(text: str) -> list[str]:
     rules = _rules()
-    text = rules.silent.sub(" ", " ".join(words))
     stated = [phrase.expression for phrase in rules.phrases if phrase.has in text and phrase.found(text)]
     named = [name for family in rules.families if family.has in text for name in family.named(text)]
     told = {stem for stem, _, has_version in named if has_version}

@@ -11,15 +11,22 @@ from starloom.data.orders import FileOrder
 
 @dataclass(frozen=True)
 class NearSettings:
-    """Near duplicates: `bands` of `rows` minima propose pairs, a Jaccard similarity of `threshold` decides."""
+    """Near duplicates: `bands` of `rows` minima propose pairs, a Jaccard similarity of `threshold` decides.
+
+    `rounds` 0 finds connected groups in one part, which takes about 100 bytes of memory for each pair of duplicates; else in so
+    many rounds over buckets (6 are enough for most sets; too few are an error).
+    """
 
     threshold: float = 0.7
     bands: int = 35
     rows: int = 7
+    rounds: int = 0
 
     def __post_init__(self) -> None:
         if not 0 < self.threshold <= 1:
             raise SettingsError(f"near.threshold is {self.threshold}; it must be above 0 and at most 1")
+        if self.rounds < 0:
+            raise SettingsError(f"near.rounds is {self.rounds}; it must be at least 0")
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Near duplicates over all shards, in exchanges of narrow rows. Texts are read twice and never leave their shard whole.
 
 keys of bands -> buckets: candidate pairs -> both homes -> shingles of both ends -> buckets: true similarity -> one part:
-connected components -> homes -> buckets by component: the survivor -> homes.
+connected components (`near_groups`) -> homes -> buckets by component: the survivor -> homes.
 """
 
 from __future__ import annotations
@@ -9,19 +9,18 @@ from __future__ import annotations
 from dataclasses import asdict
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from starloom.data.duplicates.candidates import BandRows, Edges, band_rows, candidates, distinct
-from starloom.data.duplicates.components import components
+from starloom.data.duplicates.candidates import BandRows, band_rows, candidates
+from starloom.data.duplicates.components import both_ways
 from starloom.data.duplicates.minhash import Banding, band_keys, signatures
-from starloom.data.duplicates.mixing import mixed
 from starloom.data.duplicates.shingles import Shingles, shingles_of
 from starloom.data.duplicates.survivors import survivors
 from starloom.data.duplicates.verification import verified
 from starloom.data.pipeline.settings import NearSettings
 from starloom.data.pipeline.shuffle import rows_of
 from starloom.data.pipeline.stages.homing import home_schema, homing
+from starloom.data.pipeline.stages.near_groups import ARCS, PAIRS, arcs, group_steps, keys_of, pairs_of
 from starloom.data.pipeline.stages.survival import FIELDS, LOST, READS, lost, order_columns, order_of
 from starloom.data.pipeline.step import KEPT, Step
 from starloom.data.quality.filters import NEAR_DUPLICATE
@@ -29,11 +28,9 @@ from starloom.data.quality.filters import NEAR_DUPLICATE
 _KEY, _ID = pa.field("key", pa.uint64()), pa.field("id", pa.int64())
 _ENDS = (pa.field("low", pa.int64()), pa.field("high", pa.int64()))
 KEYS = pa.schema([_KEY, pa.field("size", pa.uint32()), _ID])
-PAIRS = pa.schema([_ID, *_ENDS])
+CANDIDATES = pa.schema([_ID, *_ENDS])
 EDGES = pa.schema([_KEY, *_ENDS])
 SHINGLES = pa.schema([_KEY, _ID, pa.field("shingles", pa.large_list(pa.uint32()))])
-VERIFIED = pa.schema(_ENDS)
-GROUPS = pa.schema([_ID, pa.field("group", pa.int64())])
 MEMBERS = pa.schema([_KEY, pa.field("group", pa.int64()), *FIELDS])
 
 
@@ -43,19 +40,19 @@ def near_steps(settings: NearSettings) -> tuple[Step, ...]:
     known = asdict(settings)
     return (
         Step("near_keys", KEYS, stages.keys, reads=("id", "text", KEPT), gives="to buckets", settings=known),
-        Step("near_pairs", PAIRS, stages.pairs, takes=("near_keys",), per="bucket", gives="to shards", settings=known),
+        Step("near_pairs", CANDIDATES, stages.pairs, takes=("near_keys",), per="bucket", gives="to shards", settings=known),
         Step("near_edges", EDGES, _edges, reads=("id",), takes=("near_pairs",), gives="to buckets"),
         Step("near_shingles", SHINGLES, _shingles, reads=("id", "text"), takes=("near_pairs",), gives="to buckets"),
         Step(
             "near_verified",
-            VERIFIED,
+            ARCS if settings.rounds else PAIRS,
             stages.verified,
             takes=("near_edges", "near_shingles"),
             per="bucket",
-            gives="to run",
+            gives="to buckets" if settings.rounds else "to run",
             settings=known,
         ),
-        Step("near_groups", GROUPS, _groups, takes=("near_verified",), per="run", gives="to shards"),
+        *group_steps(settings.rounds),
         Step("near_members", MEMBERS, _members, reads=("id", *READS), takes=("near_groups",), gives="to buckets"),
         Step("near_survivors", LOST, _survivors, takes=("near_members",), per="bucket", gives="to shards"),
         Step(
@@ -72,7 +69,7 @@ class _Near:
     """The steps that depend on settings."""
 
     def __init__(self, settings: NearSettings) -> None:
-        self._threshold = settings.threshold
+        self._threshold, self._rounds = settings.threshold, settings.rounds
         self._banding = Banding(settings.bands, settings.rows)
 
     def keys(self, table: pa.Table) -> pa.Table:
@@ -86,52 +83,37 @@ class _Near:
         """Each pair goes to the homes of both of its ends."""
         edges = candidates(BandRows(*(rows.column(name).to_numpy() for name in KEYS.names)), self._threshold)
         ids = np.concatenate([edges[:, 0], edges[:, 1]])
-        return pa.table([ids, *np.tile(edges, (2, 1)).T], schema=PAIRS)
+        return pa.table([ids, *np.tile(edges, (2, 1)).T], schema=CANDIDATES)
 
     def verified(self, edges: pa.Table, rows: pa.Table) -> pa.Table:
         ids, first = np.unique(rows.column("id").to_numpy(), return_index=True)
         taken = rows.column("shingles").combine_chunks().take(pa.array(first))
-        good = verified(_ends(edges), ids, _from_lists(taken), self._threshold)
-        return pa.table(list(good.T), schema=VERIFIED)
-
-
-def _ends(table: pa.Table) -> Edges:
-    """The distinct pairs of a table with `low` and `high`; the same pair may come from several bands."""
-    return distinct(np.stack([table.column("low").to_numpy(), table.column("high").to_numpy()], axis=1))
-
-
-def _keys_of(values: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
-    """Ids and groups are small numbers: mixed they spread over all buckets."""
-    return mixed(values.astype(np.uint64))
+        good = verified(pairs_of(edges), ids, _from_lists(taken), self._threshold)
+        return arcs(both_ways(good)) if self._rounds else pa.table(list(good.T), schema=PAIRS)
 
 
 def _edges(table: pa.Table, pairs: pa.Table) -> pa.Table:
     """The pairs whose lesser end lies in this shard."""
-    edges = _ends(pairs)
+    edges = pairs_of(pairs)
     edges = edges[np.isin(edges[:, 0], table.column("id").to_numpy())]
-    return pa.table([_keys_of(edges[:, 0]), *edges.T], schema=EDGES)
+    return pa.table([keys_of(edges[:, 0]), *edges.T], schema=EDGES)
 
 
 def _shingles(table: pa.Table, pairs: pa.Table) -> pa.Table:
     """The shingles of each end in this shard, once for every bucket key that it is needed under."""
-    edges = _ends(pairs)
+    edges = pairs_of(pairs)
     needed = np.unique(np.concatenate([edges[:, [0, 0]], edges]), axis=0)  # the key's id, and the id whose shingles are needed
     needed = needed[np.isin(needed[:, 1], table.column("id").to_numpy())]
     ids, places = np.unique(needed[:, 1], return_inverse=True)
     texts = table.column("text").take(pa.array(rows_of(ids)))
     lists = _to_lists(shingles_of(texts.to_pylist())).take(pa.array(places))
-    return pa.table([_keys_of(needed[:, 0]), needed[:, 1], lists], schema=SHINGLES)
-
-
-def _groups(edges: pa.Table) -> pa.Table:
-    found = components(_ends(edges))
-    return pa.table(list(found), schema=GROUPS)
+    return pa.table([keys_of(needed[:, 0]), needed[:, 1], lists], schema=SHINGLES)
 
 
 def _members(table: pa.Table, groups: pa.Table) -> pa.Table:
     members = table.take(pa.array(rows_of(groups.column("id").to_numpy())))
     numbers = groups.column("group").to_numpy()
-    return pa.table({"key": _keys_of(numbers), "group": numbers, **order_columns(members)}, schema=MEMBERS)
+    return pa.table({"key": keys_of(numbers), "group": numbers, **order_columns(members)}, schema=MEMBERS)
 
 
 def _survivors(rows: pa.Table) -> pa.Table:

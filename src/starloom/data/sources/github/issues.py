@@ -9,16 +9,16 @@ An issue is all events that name it; pull requests, which GitHub counts among is
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from starloom.data.sources.github.comments import calls_bot, is_bot, shortened, without_mail
+from starloom.data.sources.github.comments import calls_bot, is_bot, shortened, without_mail, without_names
 from starloom.data.sources.github.events import Event, Problem, at, number_at, read_events, text_at
 from starloom.data.sources.record import TOO_LARGE, ReadSettings, Record
 from starloom.data.sources.rendering import Rendering
 from starloom.data.sources.spill import Groups
-from starloom.redaction import pseudonyms, replace_usernames
+from starloom.redaction import pseudonyms
 
 BOT_THREAD = "thread of bots"
 SHORT_THREAD = "short thread"
@@ -31,9 +31,8 @@ MOST_EVENTS_OF_ONE = 10
 """Characters, characters, events: the thresholds of §4.3 (paper, section 2.2)."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """One event of an issue."""
+class _Entry(NamedTuple):
+    """One event of an issue; a tuple, because one is written and read for every event."""
 
     date: str
     id: str
@@ -58,9 +57,9 @@ class Issues:
                     continue
                 key = _key(event)
                 for entry in _entries(event) if key else ():
-                    groups.add(key, asdict(entry))
+                    groups.add(key, entry)
             for key, values in groups:
-                yield _record(key, [_Entry(**value) for value in values], settings)
+                yield _record(key, [_Entry(*value) for value in values], settings)
 
 
 def _key(event: Event) -> str:
@@ -140,11 +139,11 @@ def _cleaned(entry: _Entry) -> _Entry:
 def _render(thread: list[_Entry]) -> bytes:
     names = pseudonyms(entry.author for entry in thread if entry.what != "closed")
     opening, *rest = thread
-    document = Rendering().mark("<issue_start>").text("Title: ", replace_usernames(opening.title, names), "\n")
-    document.text(names[opening.author], ": ", replace_usernames(opening.text, names))
+    document = Rendering().mark("<issue_start>").text("Title: ", without_names(opening.title, names), "\n")
+    document.text(names[opening.author], ": ", without_names(opening.text, names))
     for entry in rest:
         if entry.what == "closed":
             document.mark("<issue_closed>")
         else:
-            document.mark("<issue_comment>").text(names[entry.author], ": ", replace_usernames(entry.text, names))
+            document.mark("<issue_comment>").text(names[entry.author], ": ", without_names(entry.text, names))
     return document.to_bytes()

@@ -20,10 +20,10 @@ import random
 from collections.abc import Mapping
 
 from starloom.data.sources.changes import Change, render_base, render_hunks
-from starloom.data.sources.github.comments import shortened, without_mail
+from starloom.data.sources.github.comments import shortened, without_mail, without_names
 from starloom.data.sources.github.pull_request_events import Entry
 from starloom.data.sources.rendering import Rendering
-from starloom.redaction import pseudonyms, replace_usernames
+from starloom.redaction import pseudonyms
 
 TITLE = "title of the pull request"
 DESCRIPTION = "description of the pull request"
@@ -90,13 +90,13 @@ def _difference(document: Rendering, changes: list[Change], skipped: Mapping[str
 
 
 def _title(document: Rendering, entry: Entry, names: Mapping[str, str]) -> None:
-    title = replace_usernames(entry.title[: TITLE_CHARACTERS[1]], names)
+    title = without_names(entry.title[: TITLE_CHARACTERS[1]], names)
     document.mark("<pr>").text("Title: ", title, "\n", _said(entry, names))
 
 
 def _said(entry: Entry, names: Mapping[str, str]) -> str:
     """`username_i: text`, or the name alone when nothing was said."""
-    text = replace_usernames(_text(entry.text), names)
+    text = without_names(_text(entry.text), names)
     return f"{names[entry.author]}: {text}" if text else names[entry.author]
 
 

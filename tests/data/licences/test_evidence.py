@@ -55,6 +55,15 @@ def said(text: str, path: str = "a.c") -> list[str]:
             ["LicenseRef-scancode-proprietary-license"],
         ),
         ("Copyright 2020 A. All rights reserved.", ["LicenseRef-All-Rights-Reserved"]),
+        (
+            "NLTK documentation is distributed under the Creative Commons Attribution-Noncommercial 3.0 licence. GPL 2",
+            ["GPL-2.0-only"],
+        ),
+        (
+            "Under the BSD license. It does not mean that we're distributing Celery under the GPL; the BSD license, unlike the GPL, "
+            "let you distribute a modified version",
+            ["LicenseRef-BSD"],
+        ),
         ("GNU make is needed to build this", []),
         ("import gnu\nlicense = None\n", []),
         ("the copyright of words, with permission and without warranty", []),

@@ -120,7 +120,7 @@ def notices_in(words: list[str]) -> list[str]:
 
     What one sentence offers as "dual licensed under ..." is one expression with OR.
     """
-    text = _rules().silent.sub(" ", " ".join(words))
+    text = " ".join(words)
     choices = [named for sentence in _DUAL.findall(text) if len(named := _named(sentence)) == 2]
     rest = _named(_DUAL.sub(" ", text) if choices else text)
     return list(dict.fromkeys([*map(" OR ".join, choices), *rest]))
@@ -133,6 +133,11 @@ def _named(text: str) -> list[str]:
     told = {stem for stem, _, has_version in named if has_version}
     identifiers = [identifier for stem, identifier, has_version in named if has_version or stem not in told]
     return list(dict.fromkeys([*stated, *identifiers]))
+
+
+def without_silent(passage: str) -> str:
+    """The words of `passage` without sentences that name a licence only to speak about it."""
+    return _rules().silent.sub(" ", passage) if "gnu" in passage or "gpl" in passage or "creative" in passage else passage
 
 
 def vague_in(words: list[str]) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from starloom.data.licences.notices import notices_in, offers_choice, vague_in
+from starloom.data.licences.notices import notices_in, offers_choice, vague_in, without_silent
 from starloom.data.licences.texts import texts_in
 
 REMEMBERED = 20_000  # passages
@@ -30,7 +30,7 @@ def recognise(words: list[str]) -> tuple[Match, ...]:
 
 @lru_cache(maxsize=REMEMBERED)
 def _recognised(passage: str) -> tuple[Match, ...]:
-    words = passage.split()
+    words = without_silent(passage).split()
     texts, left = texts_in(words)
     whole = [Match(text.identifier, "text", text.score) for text in texts]
     known = {text.identifier for text in texts}

@@ -28,7 +28,7 @@ def decontamination_step(benchmarks: tuple[str, ...]) -> Step:
     index = cache(lambda: Index.of(Path(path) for path in benchmarks))  # by the first task of a process that needs it
 
     def function(table: pa.Table) -> pa.Table:
-        return table_of((_row(index, *values) for values in each(table, *_READS)), SCHEMA)
+        return table_of((_row(index, *values) if benchmarks else {} for values in each(table, *_READS)), SCHEMA)
 
     return Step("decontamination", SCHEMA, function, reads=_READS, settings={"benchmarks": fingerprint(benchmarks)})
 

@@ -143,3 +143,10 @@ def test_bsd_without_a_number_gives_way_to_one_with_it() -> None:
     classifier = "Name: x\nClassifier: License :: OSI Approved :: BSD License\n"
     assert verdicts({"PKG-INFO": classifier, "LICENSE": BSD, "a.py": ""})["a.py"].licence == "BSD-2-Clause"
     assert verdicts({"PKG-INFO": classifier, "a.py": ""})["a.py"].licence == "LicenseRef-BSD"
+
+
+def test_a_file_in_very_many_folders() -> None:
+    deep = "a/" * 5000
+    found = verdicts({"LICENSE": MIT, deep + "x.c": "", deep + "b/LICENSE": GPL, deep + "b/y.c": ""})
+    assert found[deep + "x.c"].licence == "MIT"
+    assert found[deep + "b/y.c"].licence == "MIT AND GPL-3.0-only"

@@ -60,7 +60,7 @@ def said(text: str, path: str = "a.c") -> list[str]:
             ["GPL-2.0-only"],
         ),
         (
-            "Under the BSD license. It does not mean that we're distributing Celery under the GPL; the BSD license, unlike the GPL, "
+            "Under the BSD license. It does not mean that we're distributing it under the GPL; the BSD license, unlike the GPL, "
             "let you distribute a modified version",
             ["LicenseRef-BSD"],
         ),

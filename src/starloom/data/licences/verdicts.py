@@ -99,24 +99,34 @@ class Propagation:
             else:
                 folder = item.path.removesuffix("debian/copyright")
                 self._patterns.setdefault(folder, []).append((matcher(item.patterns), item))
-        self._findings = _without_explained(sorted(findings, key=lambda finding: (finding.folder, finding.where)))
+        self._findings: dict[str, list[_Finding]] = {}
+        for finding in _without_explained(sorted(findings, key=lambda finding: finding.where)):
+            self._findings.setdefault(finding.folder, []).append(finding)
         self._cache: dict[str, list[_Finding]] = {}
 
     def at_root(self, expression: str) -> None:
         """Note what the repository's host says."""
-        self._findings.insert(0, _Finding("", "the repository's host", expression))
+        self._findings.setdefault("", []).insert(0, _Finding("", "the repository's host", expression))
 
     def of(self, path: str) -> tuple[str, str]:
         """Everything that applies to `path`, as one expression (empty: nothing), and where each part was found."""
-        folder = path.rpartition("/")[0]
-        if folder not in self._cache:
-            self._cache[folder] = [finding for finding in self._findings if (folder + "/").startswith(finding.folder)]
-        found = [(finding.expression, finding.where) for finding in self._cache[folder]]
+        found = [(finding.expression, finding.where) for finding in self._above(path.rpartition("/")[0])]
         found += [(item.expression, _where(item)) for item in self._declared(path)]
         found += [(item.expression, f"own {item.rule}{_score(item)}") for item in self._own.get(path, ())]
         telling = _without_vague(list(dict.fromkeys(found)))
         places = dict.fromkeys(where for _, where in telling)
         return conjunction(expression for expression, _ in telling), "; ".join(places)
+
+    def _above(self, folder: str) -> list[_Finding]:
+        """What the files of `folder` and of all folders above it say, the root's first."""
+        missing = []
+        while folder and folder not in self._cache:
+            missing.append(folder)
+            folder = folder.rpartition("/")[0]
+        found = self._cache[folder] if folder else self._findings.get("", [])
+        for name in reversed(missing):
+            found = self._cache[name] = found + self._findings.get(name + "/", [])
+        return found
 
     def _declared(self, path: str) -> Iterable[Evidence]:
         """The last paragraph of each `debian/copyright` above that names the file."""

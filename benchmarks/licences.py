@@ -189,9 +189,24 @@ def markdown(result: dict[str, Any]) -> str:
     rows = [
         [name, f"{part['files']:,}", f"{part['agreement']:.2%}", *(f"{part[key]:,}" for key in COUNTS)] for name, part in parts
     ]
-    return "\n".join([*lines, record.table(columns, rows)])
+    lines += [record.table(columns, rows), "", "Most frequent differences, by package (theirs: ours):", ""]
+    return "\n".join([*lines, *(f"- {line}" for name, part in parts for line in _differences(name, part["differ"]))])
 
 
+def _differences(name: str, differ: Sequence[Sequence[Any]]) -> list[str]:
+    """One line for each of the packages with the most differences."""
+    groups: dict[tuple[str, str], list[Sequence[Any]]] = {}
+    for row in differ:
+        groups.setdefault((row[0].partition("/")[0], row[1]), []).append(row)
+    most = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))[:MOST_LINES]
+    return [
+        f"{name}: {package}, {len(rows)} files ({theirs}: {rows[0][3]}), as {rows[0][0].partition('/')[2]}: "
+        f"`{str(rows[0][2])[:100]}` beside `{str(rows[0][4])[:100]}` ({rows[0][5][:100]})"
+        for (package, theirs), rows in most
+    ]
+
+
+MOST_LINES = 8
 COUNTS = ("kept, theirs drop", "dropped, theirs keep", "copyleft", "copyleft kept")
 
 
@@ -211,7 +226,7 @@ def main() -> None:
     result = {
         "facts": facts,
         "packages": sum(1 for _ in given.packages.iterdir()),
-        "speed": speed(given.packages, 2000),
+        "speed": speed(given.packages, 500),
         "recognition": recognition(),
         "scancode": beside_scancode(given.packages, files, ScanCode.open(given.answers), policy),
         "debian": beside_debian(given.packages, policy, given.per_package),

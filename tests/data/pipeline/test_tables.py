@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +20,7 @@ from starloom.data.pipeline.plan import make_plan
 from starloom.data.pipeline.settings import DataSettings, NearSettings
 from starloom.data.pipeline.shuffle import buckets_of, read_rows, rows_of, shards_of, write_rows
 from starloom.data.pipeline.storage import Storage
+from starloom.data.pipeline.task import processor_seconds
 
 _A = pa.schema([("a", pa.int64())])
 _B = pa.schema([("b", pa.string()), ("dropped", pa.string())])
@@ -122,3 +126,10 @@ def test_a_fingerprint_is_of_all_that_a_part_depends_on() -> None:
     assert base.of("licences", 0) == fewer.of("licences", 0)
     assert base.of("exact_digests", 0) != fewer.of("exact_digests", 0)
     assert digest("a", ["b"]) != digest("a", "b")
+
+
+def test_processor_time_counts_processes_that_have_ended() -> None:
+    before, own = processor_seconds(), time.process_time()
+    work = "import time\nwhile time.process_time() < 0.5: pass"
+    subprocess.run([sys.executable, "-c", work], check=True)
+    assert processor_seconds() - before - (time.process_time() - own) >= 0.4

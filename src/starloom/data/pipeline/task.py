@@ -7,6 +7,7 @@ outcome cannot depend on the engine.
 from __future__ import annotations
 
 import json
+import os
 import time
 import traceback
 from collections.abc import Iterator
@@ -100,17 +101,23 @@ def named(layout: Layout, plan: Plan) -> str:
 
 
 def _run(task: Task) -> Outcome:
-    begun, processor = time.perf_counter(), time.process_time()
+    begun, processor = time.perf_counter(), processor_seconds()
     storage, layout, plan = _opened(task.run, task.digest)
     if task.step == plan.ingest.name:
         written, notes = _ingest(storage, plan.ingest, task.part, layout.sources_of(task.part))
     else:
         written, notes = _Runner(storage, layout, plan, plan.step(task.step), task.part).run(), {}
     seconds = time.perf_counter() - begun
-    used = time.process_time() - processor
+    used = processor_seconds() - processor
     marker = Marker(task.fingerprint, written.rows, written.bytes, round(seconds, 3), round(used, 3), notes)
     write_marker(storage, task.step, task.part, marker)
     return Outcome(task.step, task.part, written.rows, seconds)
+
+
+def processor_seconds() -> float:
+    """Processor seconds of this process and of those that it started and that have ended."""
+    times = os.times()
+    return time.process_time() + times.children_user + times.children_system
 
 
 def _ingest(storage: Storage, ingest: Ingest, part: int, sources: tuple[str, ...]) -> tuple[Written, dict[str, Any]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import pyarrow as pa
 
 from starloom.data.pipeline.rows import each, table_of
@@ -18,16 +16,14 @@ def parse_step(enabled: bool) -> Step:
     """The step. `syntax_errors` is the share of a text's bytes that the grammar has no place for; null without a grammar."""
 
     def function(table: pa.Table) -> pa.Table:
-        return table_of(({"syntax_errors": _share(*values) if enabled else None} for values in each(table, *_READS)), SCHEMA)
+        rows = each(table, *_READS)
+        if not enabled:
+            return table_of(({} for _ in rows), SCHEMA)
+        with ParseChecker() as checker:  # ends with the row group, so that its processor time is counted
+            return table_of(({"syntax_errors": _share(checker, *values)} for values in rows), SCHEMA)
 
     return Step("parse", SCHEMA, function, reads=_READS, settings={"enabled": enabled})
 
 
-def _share(kind: str, language: str | None, text: str | None, kept: bool) -> float | None:
-    return _checker().error_share(text, language) if kept and kind == "file" and text is not None and language else None
-
-
-@cache
-def _checker() -> ParseChecker:
-    """One for the process; its own process ends with this one."""
-    return ParseChecker()
+def _share(checker: ParseChecker, kind: str, language: str | None, text: str | None, kept: bool) -> float | None:
+    return checker.error_share(text, language) if kept and kind == "file" and text is not None and language else None

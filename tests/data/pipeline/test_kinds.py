@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import tarfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +16,7 @@ from pipeline_world import MIT, python, write
 from starloom.contract.shards import Shards
 from starloom.contract.tokenizer import Tokenizer
 from starloom.data.documents import read_documents
-from starloom.data.pipeline.addresses import absolute, label
+from starloom.data.pipeline.addresses import PACKED, absolute, label, source_lines
 from starloom.data.pipeline.finished import FinishedRun
 from starloom.data.pipeline.inspection import Filter, inspect
 from starloom.data.pipeline.run import run
@@ -133,3 +135,18 @@ def test_addresses_are_paths_or_json(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert absolute("s3://bucket/x") == "s3://bucket/x"
     assert json.loads(absolute('{"kind": "commits", "path": "x"}')) == {"kind": "commits", "path": str(tmp_path / "x")}
     assert (label(str(tmp_path / "x.whl")), label('{"kind": "commits", "path": "a/x"}')) == ("x.whl", "commits x")
+
+
+def test_a_debian_source_package_is_as_large_as_its_files_and_changes_with_them(tmp_path: Path) -> None:
+    dsc, tarball = tmp_path / "tool_1.dsc", tmp_path / "tool_1.orig.tar.gz"
+    with tarfile.open(tarball, "w:gz") as archive:
+        archive.add(write(tmp_path / "tool-1", {"a.py": python("apples")}), "tool-1")
+    digest = hashlib.sha256(tarball.read_bytes()).hexdigest()
+    dsc.write_text(f"Source: tool\nVersion: 1\nChecksums-Sha256:\n {digest} {tarball.stat().st_size} {tarball.name}\n")
+    (whole,) = source_lines([str(dsc)])
+    assert whole.size == PACKED * (dsc.stat().st_size + tarball.stat().st_size)
+    tarball.unlink()
+    (missing,) = source_lines([str(dsc)])
+    assert (missing.size, missing.identity != whole.identity) == (PACKED * dsc.stat().st_size, True)
+    dsc.write_text("nothing")
+    assert source_lines([str(dsc)])[0].size == PACKED * len("nothing")

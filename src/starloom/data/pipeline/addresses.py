@@ -17,6 +17,7 @@ from typing import Any
 from starloom.core.errors import InputError, SettingsError
 from starloom.data.pipeline.layout import SourceLine
 from starloom.data.pipeline.markers import digest
+from starloom.data.sources.debian import read_dsc
 from starloom.data.sources.reading import source_from
 from starloom.data.sources.record import RecordSource
 
@@ -88,7 +89,24 @@ def _state(path: Path) -> tuple[int, Any]:
         status = path.stat()
     except OSError as error:
         raise InputError(f"there is no source at '{path}': {error.strerror}") from error
-    return status.st_size * PACKED, [status.st_size, status.st_mtime_ns]
+    packed = [(status.st_size, status.st_mtime_ns), *map(_part_state, _parts(path))]
+    return sum(size for size, _ in packed) * PACKED, packed
+
+
+def _parts(path: Path) -> list[Path]:
+    """The files that belong to the one at `path`: those that a Debian source package names."""
+    try:
+        return [path.parent / name for name in sorted(read_dsc(path).files)] if path.suffix.lower() == ".dsc" else []
+    except (InputError, OSError):
+        return []  # reading it says what is wrong
+
+
+def _part_state(path: Path) -> tuple[int, int | None]:
+    try:
+        status = path.stat()
+    except OSError:
+        return 0, None
+    return status.st_size, status.st_mtime_ns
 
 
 def _walk(folder: Path) -> Iterator[tuple[str, int, int]]:

@@ -54,6 +54,11 @@ def said(text: str, path: str = "a.c") -> list[str]:
             "Unauthorized copying of this file by any means is strictly prohibited",
             ["LicenseRef-scancode-proprietary-license"],
         ),
+        ("See Copyright for the status of this software.", ["LicenseRef-scancode-unknown-license-reference"]),
+        (
+            "BSD-style license. An additional grant of patent rights can be found in the PATENTS file.",
+            ["LicenseRef-BSD", "LicenseRef-scancode-facebook-patent-rights-2"],
+        ),
         ("Copyright 2020 A. All rights reserved.", ["LicenseRef-All-Rights-Reserved"]),
         (
             "NLTK documentation is distributed under the Creative Commons Attribution-Noncommercial 3.0 licence. GPL 2",

@@ -51,7 +51,6 @@ def test_batches_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     whole = survivors(texts, tmp_path)
     assert len(set(whole)) < 200
     monkeypatch.setattr(near, "BATCH_CHARACTERS", 1)
-    monkeypatch.setattr(near, "BANDS_AT_ONCE", 1)
     assert survivors(texts, tmp_path) == whole
 
 

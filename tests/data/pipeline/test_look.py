@@ -60,6 +60,9 @@ def test_statistics_add_up(finished: Path) -> None:
     for counts in (found.languages, found.licences, found.kinds, found.sizes):
         assert sum(count.files for count in counts.values()) == found.kept.files
         assert sum(count.bytes for count in counts.values()) == found.kept.bytes
+    for which, whole in ((0, found.read), (1, found.kept)):
+        assert sum(counts[which].files for counts in found.sources.values()) == whole.files
+        assert sum(counts[which].bytes for counts in found.sources.values()) == whole.bytes
     assert found.read.files == found.kept.files + sum(count.files for count in found.reasons.values())
     assert (found.exact_groups, found.near_groups) == ({2: 1}, {2: 1})
 
@@ -91,7 +94,13 @@ def test_single_files_are_found_by_reason_path_and_language(finished: Path) -> N
 def test_the_card_says_what_is_in_the_data(finished: Path, tmp_path: Path) -> None:
     text = _said("card", str(finished))
     assert text.startswith("# Data card\n")
-    for line in ("| Python | 4 |", "| MIT | 4 |", "| near duplicate | 1 |", "- `gamma`", "1 kept documents were changed"):
+    for line in (
+        "| Python | 4 |",
+        "| MIT | 4 |",
+        "| near duplicate | 1 |",
+        "| gamma | 2 | 0.00 | 0 | 0.00 |",
+        "1 kept documents were changed",
+    ):
         assert line in text
     _said("card", str(finished), "--out", str(tmp_path / "card.md"))
     assert (tmp_path / "card.md").read_text() == text

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from starloom.data.linguist import backend
-from starloom.data.pipeline.addresses import label
 from starloom.data.pipeline.finished import FinishedRun
 from starloom.data.pipeline.report import Count
 from starloom.data.pipeline.settings import DataSettings
@@ -20,7 +19,7 @@ def card(run: FinishedRun, found: Statistics, *, plots: bool) -> str:
     settings = run.layout.settings
     parts = [
         _opening(run, found),
-        _section("Sources", _sources(run)),
+        _section("Sources", _sources(found)),
         _section("Languages", _table("language", found.languages) + _figure("languages", plots)),
         _section("Licences", _licences(settings) + _table("licence", found.licences) + _figure("licences", plots)),
         _section("What was left out", _table("reason", found.reasons) + _figure("reasons", plots)),
@@ -49,11 +48,12 @@ def _opening(run: FinishedRun, found: Statistics) -> str:
     )
 
 
-def _sources(run: FinishedRun) -> str:
-    names = sorted(label(line.address) for shard in run.layout.shards for line in shard)
-    listed = "\n".join(f"- `{name}`" for name in names[:_ROWS])
-    more = f"\n- and {len(names) - _ROWS:,} more, in `run.json`" if len(names) > _ROWS else ""
-    return f"{listed}{more}\n"
+def _sources(found: Statistics) -> str:
+    lines = ["| source | files read | MB read | files kept | MB kept |", "|---|---:|---:|---:|---:|"]
+    for name, (read, kept) in list(found.sources.items())[:_ROWS]:
+        lines.append(f"| {name} | {read.files:,} | {read.bytes / 1e6:,.2f} | {kept.files:,} | {kept.bytes / 1e6:,.2f} |")
+    more = f"\n{len(found.sources) - _ROWS:,} more are in `run.json`.\n" if len(found.sources) > _ROWS else ""
+    return "\n".join(lines) + "\n" + more
 
 
 def _licences(settings: DataSettings) -> str:

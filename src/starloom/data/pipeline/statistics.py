@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow.compute as pc
+
 from starloom.core.errors import require
 from starloom.data.pipeline.finished import FinishedRun
 from starloom.data.pipeline.report import Count, count_by
@@ -17,12 +19,13 @@ _BARS = 25
 
 @dataclass(frozen=True)
 class Statistics:
-    """Files and bytes of a run by several things. `sizes` are by the power of two below; `duplicates` by the size of a group:
-    how many groups there are."""
+    """Files and bytes of a run by several things. `sources` are what was read and what was kept of each, `sizes` by the power of
+    two below; groups of duplicates are by their size: how many groups there are."""
 
     read: Count
     kept: Count
     redacted: Count
+    sources: dict[str, tuple[Count, Count]]
     reasons: dict[str, Count]
     kinds: dict[str, Count]
     languages: dict[str, Count]
@@ -51,6 +54,7 @@ def statistics(run: FinishedRun) -> Statistics:
     report = {name: Count(**run.report[name]) for name in ("read", "kept", "redacted")}
     return Statistics(
         **report,
+        sources=_by_source(run),
         reasons=count_by([row for row in rows if row["reason"] is not None], "reason"),
         kinds=count_by(kept, "kind"),
         languages=count_by(kept, "language"),
@@ -59,6 +63,21 @@ def statistics(run: FinishedRun) -> Statistics:
         exact_groups=_groups(run, "exact_survivor"),
         near_groups=_groups(run, "near_survivor"),
     )
+
+
+def _by_source(run: FinishedRun) -> dict[str, tuple[Count, Count]]:
+    """What was read and what was kept of each source, the one with the most kept bytes first."""
+    sums: dict[str, list[int]] = {}
+    for table in run.tables("source", "reason", "size"):
+        table = table.append_column("kept", pc.is_null(table.column("reason")))
+        groups = table.group_by(["source", "kept"], use_threads=False).aggregate([("size", "count"), ("size", "sum")])
+        for row in groups.to_pylist():
+            counts = sums.setdefault(row["source"], [0, 0, 0, 0])
+            for place in (0, 2) if row["kept"] else (0,):
+                counts[place] += row["size_count"]
+                counts[place + 1] += row["size_sum"]
+    order = sorted(sums, key=lambda source: (-sums[source][3], source))
+    return {source: (Count(*sums[source][:2]), Count(*sums[source][2:])) for source in order}
 
 
 def _in_order(counts: dict[str, Count], names: list[str]) -> dict[str, Count]:

@@ -27,10 +27,15 @@ STOPS = ("end_of_text", "file_sep")
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A file of a repository: its path as the repository knows it, and its text."""
+    """A file of a repository: its path as the repository knows it, and its text.
+
+    `special`: the places in a text (in characters, ascending) where the text of a special token stands for that token, as
+    placeholders of redaction do. Anywhere else the same characters are a user's, and plain text. Only training looks at it.
+    """
 
     path: str
     text: str | bytes
+    special: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -109,7 +114,12 @@ class Contract:
         """A repository to train on, ending with <|endoftext|>; without `repository`, its paths are left out as well."""
         texts = [_with_path(file.path, file.text) if repository is not None else file.text for file in files]
         name = None if repository is None else self.tokenizer.encode(_checked(repository, "repository name"))
-        return layouts.repository(self.marks, name, self.tokenizer.encode_batch(texts))
+        ids = self.tokenizer.encode_batch(texts)
+        for number, (file, text) in enumerate(zip(files, texts, strict=True)):
+            if file.special and isinstance(text, str):
+                shift = len(text) - len(file.text)
+                ids[number] = self.tokenizer.encode_marked(text, [place + shift for place in file.special])
+        return layouts.repository(self.marks, name, ids)
 
     def fill_in_prompt(
         self,

@@ -160,6 +160,21 @@ class Tokenizer:
             ids += [self.special_ids[part.decode()]] if place % 2 else self.encode(part, unknown=unknown)
         return ids
 
+    def encode_marked(self, text: str, places: Iterable[int]) -> list[int]:
+        """The ids of `text`, in which the text of a special token is that token at `places` and nowhere else.
+
+        Places count characters, ascend, and do not overlap; one where the vocabulary has no such token is plain text. Raises
+        `InputError` as `encode` does.
+        """
+        ids: list[int] = []
+        done = 0
+        for place in places:
+            token = max((token for token in self.special_ids if text.startswith(token, place)), key=len, default=None)
+            if token is not None:
+                ids += [*self.encode(text[done:place]), self.special_ids[token]]
+                done = place + len(token)
+        return ids + self.encode(text[done:])
+
     def decode_bytes(self, ids: Ids, *, special: bool = False) -> bytes:
         """The bytes of `ids`, exactly; special tokens are left out, or with `special` written as their text."""
         table = self._special_bytes if special else self.vocabulary.bytes_of_id

@@ -6,10 +6,8 @@ The output folder appears whole at the end or not at all; the same sources and s
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,6 +21,7 @@ from starloom.core.files import check_free, new_folder, write_text
 from starloom.core.progress import bar
 from starloom.data.documents import DROPPED_SCHEMA, Document, DocumentWriter, TableWriter
 from starloom.data.duplicates.near import NearDuplicates
+from starloom.data.held_out import canonical, close_names, not_among
 from starloom.data.languages import known_language
 from starloom.data.quality.filters import EXACT_DUPLICATE, NEAR_DUPLICATE
 from starloom.data.report import Failure, Report, make_report
@@ -127,21 +126,15 @@ def _read(config: BuildConfig, rules: Rules, spool: Path) -> tuple[list[Reposito
     return repositories, sorted(failed, key=lambda failure: failure.source)
 
 
-def _canonical(name: str) -> str:
-    """A package name as PyPI compares it (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
 def _hold_out(repositories: Sequence[Repository], failed: Sequence[Failure], names: Sequence[str]) -> None:
-    by_name = {_canonical(repository.name): repository for repository in repositories}
-    lost = {_canonical(open_name) for failure in failed for open_name in (failure.source, failure.source.split("-")[0])}
+    by_name = {canonical(repository.name): repository for repository in repositories}
+    lost = {canonical(open_name) for failure in failed for open_name in (failure.source, failure.source.split("-")[0])}
     for name in names:
-        if _canonical(name) in by_name:
-            by_name[_canonical(name)].held_out = True
-        elif _canonical(name) not in lost:
-            close = get_close_matches(_canonical(name), by_name, n=3)
-            hint = f"; did you mean {' or '.join(by_name[match].name for match in close)}?" if close else ""
-            raise InputError(f"the validation repository '{name}' is not among the sources{hint}")
+        if canonical(name) in by_name:
+            by_name[canonical(name)].held_out = True
+        elif canonical(name) not in lost:
+            known = {key: repository.name for key, repository in by_name.items()}
+            raise InputError(not_among(name, close_names(name, known)))
 
 
 def _ranked(repositories: Sequence[Repository]) -> Iterator[tuple[Repository, Entry]]:

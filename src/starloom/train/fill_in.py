@@ -29,7 +29,7 @@ class FillIn:
         self._contract, self._config = contract, config
         special = contract.tokenizer.special_ids
         self._end, self._separator, self.pad = special[END_OF_TEXT], special[FILE_SEP], special[FIM_PAD]
-        self._repository = special[REPO_NAME]
+        self._repository, self._special = special[REPO_NAME], list(special.values())
         self._kinds = list(config.cuts)
         weights = np.array([config.cuts[kind] for kind in self._kinds])
         self._weights = weights / weights.sum()
@@ -89,6 +89,8 @@ class FillIn:
         return length
 
     def _piece(self, piece: np.ndarray, random: np.random.Generator) -> list[int]:
+        if np.isin(piece, self._special).any():  # no text says what they are: threads, notebooks, placeholders of redaction
+            return list(piece.tolist())
         text = self._contract.tokenizer.decode_bytes(piece.tolist())
         kind = self._kinds[int(random.choice(len(self._kinds), p=self._weights))]
         first, last = cut(text, kind, random)

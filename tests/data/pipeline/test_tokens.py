@@ -46,8 +46,7 @@ def settings(tokenizer: str, tmp_path_factory: pytest.TempPathFactory) -> DataSe
 def _texts(out: Path, finished: Finished) -> list[str]:
     tokenizer = Tokenizer.open(out / "tokenizer")
     shards = Shards.open(out / "tokens" / "train", tokenizer)
-    assert finished.tokens is not None
-    assert len(shards) == finished.tokens.tokens
+    assert len(shards) == finished.tokens["train"].tokens
     ids = shards.read(0, len(shards))
     whole = tokenizer.decode(ids.tolist(), special=True)
     return whole.split("<|endoftext|>")[:-1]
@@ -60,8 +59,7 @@ def test_sequences_are_whole_repositories_with_their_names(settings: DataSetting
     assert sorted(texts["<repo_name>one"].split("<file_sep>")[1:]) == sorted(
         [f"plum.py\n{_TEXTS['plum']}", f"deep/pear.py\n{_TEXTS['pear']}"]
     )
-    assert finished.tokens is not None
-    assert (finished.tokens.sequences, finished.tokens.documents) == (2, 4)
+    assert (finished.tokens["train"].sequences, finished.tokens["train"].documents) == (2, 4)
 
 
 def test_what_the_tokenizer_cannot_say_is_dropped_with_its_bytes(tokenizer: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,12 +87,10 @@ def test_workers_and_order_of_sources_change_no_token(settings: DataSettings, tm
 def test_the_mixture_decides_how_often_a_file_is_taken(settings: DataSettings, tmp_path: Path) -> None:
     twice = replace(settings, tokens=replace(settings.tokens, mixture=Mixture(language_weights={"Python": 2.0})))
     finished = run(twice, str(tmp_path / "out"), workers=0)
-    assert finished.tokens is not None
-    assert finished.tokens.documents == 8
+    assert finished.tokens["train"].documents == 8
     none = replace(settings, tokens=replace(settings.tokens, mixture=Mixture(source_weights={"file": 0.0})))
     finished = run(none, str(tmp_path / "out"), workers=0)
-    assert finished.tokens is not None
-    assert finished.tokens.documents == 0
+    assert finished.tokens["train"].documents == 0
     assert finished.report.kept.files == 4
 
 

@@ -3,7 +3,8 @@
     wheels/click-8.1.7-py3-none-any.whl
     {"kind": "commits", "path": "repositories/click"}
 
-Knows what makes two states of a source differ (sizes and times of its files), so that a run notices new content.
+Knows what makes two states of a source differ (sizes and times of its files, an object store's ETags), so that a run notices
+new content.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from starloom.core.errors import InputError, SettingsError
+from starloom.core.errors import InputError, SettingsError, require
 from starloom.data.pipeline.layout import SourceLine
 from starloom.data.pipeline.markers import digest
 from starloom.data.sources.debian import read_dsc
@@ -25,6 +26,7 @@ PACKED = 4
 """Compressed archives unpack to about so many times their size."""
 
 _PLACES = ("path", "graph", "events", "repositories", "contents")
+_STAMPS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated")  # as file systems of fsspec call them
 _UNCHANGING = ("contents",)  # objects that are named by their hash
 
 
@@ -68,7 +70,8 @@ def source_lines(addresses: Sequence[str]) -> list[SourceLine]:
 def _line(address: str) -> SourceLine:
     source_at(address)
     values = described(address)
-    states = [_state(Path(values[name])) for name in _PLACES if name not in _UNCHANGING and _is_local(values.get(name))]
+    places = [values[name] for name in _PLACES if name not in _UNCHANGING and values.get(name) is not None]
+    states = [_state(Path(place)) if _is_local(place) else remote_state(place) for place in places]
     return SourceLine(address, sum(size for size, _ in states), digest(values, [state for _, state in states]))
 
 
@@ -107,6 +110,18 @@ def _part_state(path: Path) -> tuple[int, int | None]:
     except OSError:
         return 0, None
     return status.st_size, status.st_mtime_ns
+
+
+def remote_state(url: str) -> tuple[int, Any]:
+    """The same of what is at an address, as its file system tells it. Raises `InputError` where nothing is."""
+    fsspec = require("fsspec", "data")
+    try:
+        files, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
+        found = files.find(root, detail=True) or {root: files.info(root)}
+    except (OSError, ValueError, ImportError) as error:
+        raise InputError(f"there is no source at '{url}': {error}") from error
+    lines = [(name, info.get("size") or 0, *(str(info[key]) for key in _STAMPS if key in info)) for name, info in found.items()]
+    return sum(size for _, size, *_ in lines), sorted(lines)
 
 
 def _walk(folder: Path) -> Iterator[tuple[str, int, int]]:

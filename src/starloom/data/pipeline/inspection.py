@@ -12,7 +12,7 @@ from starloom.data.pipeline.finished import FinishedRun
 COLUMNS = (
     *("id", "repository", "revision", "path", "kind", "size", "encoding", "language", "language_confident"),
     *("is_vendor", "is_generated", "licence", "licence_type", "licence_source", "syntax_errors", "malware_signs"),
-    *("num_redacted", "redacted_kinds", "exact_survivor", "near_survivor", "reason", "reason_step", "reason_detail"),
+    *("held_out", "num_redacted", "redacted_kinds", "exact_survivor", "near_survivor", "reason", "reason_step", "reason_detail"),
 )
 
 

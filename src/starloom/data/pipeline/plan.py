@@ -12,11 +12,12 @@ from starloom.data.pipeline.stages.licences import licence_steps
 from starloom.data.pipeline.stages.malware import malware_step
 from starloom.data.pipeline.stages.near import near_steps
 from starloom.data.pipeline.stages.opt_out import opt_out_step
-from starloom.data.pipeline.stages.outcome import documents_step, statistics_step, verdict_step
+from starloom.data.pipeline.stages.outcome import documents_steps, statistics_step, verdict_step
 from starloom.data.pipeline.stages.parse import parse_step
 from starloom.data.pipeline.stages.quality import quality_step
 from starloom.data.pipeline.stages.redaction import redaction_step
 from starloom.data.pipeline.stages.sequences import sequence_steps
+from starloom.data.pipeline.stages.split import split_steps
 from starloom.data.pipeline.stages.text import text_step
 from starloom.data.pipeline.step import Plan, Step
 
@@ -24,6 +25,7 @@ from starloom.data.pipeline.step import Plan, Step
 def make_plan(settings: DataSettings) -> Plan:
     """The plan for these settings. Raises `SettingsError` for settings that a stage cannot work with."""
     judging: tuple[Step, ...] = (
+        *split_steps(settings.validation, settings.seed),
         text_step(),
         languages_step(settings),
         *licence_steps(settings.licences),
@@ -42,4 +44,7 @@ def make_plan(settings: DataSettings) -> Plan:
         sequences = sequence_steps(settings.tokens, settings.seed)
     ingest = ingest_step(settings)
     droppers = Plan(ingest, judging).droppers()
-    return Plan(ingest, (*judging, verdict_step(droppers), documents_step(), statistics_step(), *sequences))
+    return Plan(
+        ingest,
+        (*judging, verdict_step(droppers), *documents_steps(settings.validation.is_asked_for), statistics_step(), *sequences),
+    )

@@ -33,24 +33,28 @@ class Count:
 
 @dataclass(frozen=True)
 class Report:
-    """`read` = `kept` + the sum of `dropped`, in files and in bytes; `languages` and `licences` count kept files."""
+    """`read` = `kept` + the sum of `dropped`, in files and in bytes; `redacted` and `held_out` are parts of `kept`; `languages`
+    and `licences` count it."""
 
     settings: dict[str, Any]
     read: Count
     kept: Count
     redacted: Count
+    held_out: Count
     dropped: dict[str, Count]
     kinds: dict[str, Count]
     languages: dict[str, Count]
     licences: dict[str, Count]
 
     def line(self) -> dict[str, Any]:
-        """The counts of files that a run ends with."""
+        """The counts of files that a run ends with; `held_out` only when there are such files."""
+        held_out = {"held_out": self.held_out.files} if self.held_out.files else {}
         return {
             "read": self.read.files,
             "kept": self.kept.files,
             "dropped": {reason: count.files for reason, count in self.dropped.items()},
             "redacted": self.redacted.files,
+            **held_out,
             "bytes": self.kept.bytes,
             "languages": len([name for name in self.languages if name]),
         }
@@ -77,6 +81,7 @@ def make_report(storage: Storage, layout: Layout) -> Report:
         _total(rows),
         _total(kept),
         _total([row for row in kept if row["redacted"]]),
+        _total([row for row in kept if row["held_out"]]),
         count_by(dropped, "reason"),
         count_by(kept, "kind"),
         count_by(kept, "language"),

@@ -9,7 +9,7 @@ import json
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -30,15 +30,16 @@ from starloom.data.pipeline.token_shards import TokenCount, write_tokens
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What a run ends with: the counts, the seconds that it took this time, and what the token shards hold, if there are any."""
+    """What a run ends with: the counts, the seconds that it took this time, and what the token shards of each split hold."""
 
     report: Report
     seconds: float
-    tokens: TokenCount | None = None
+    tokens: dict[str, TokenCount] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """One line: `read`, `kept`, `dropped` by reason, `redacted`, `bytes` of kept files, `languages`, `seconds`."""
-        tokens = {} if self.tokens is None else {"tokens": self.tokens.tokens}
+        names = {"train": "tokens", "validation": "validation_tokens"}
+        tokens = {names[split]: count.tokens for split, count in self.tokens.items()}
         return json.dumps({**self.report.line(), **tokens, "seconds": round(self.seconds, 1)}, ensure_ascii=False)
 
 
@@ -63,7 +64,7 @@ def run(settings: DataSettings, out: str, *, engine: EngineName = "local", worke
             _run_step(storage, named(layout, plan), fingerprints, step, running)
     report = make_report(storage, layout)
     storage.write(REPORT, (report.to_json() + "\n").encode())
-    tokens = write_tokens(storage, layout, fingerprints.of_all("sequences")) if settings.tokens.tokenizer else None
+    tokens = write_tokens(storage, layout, fingerprints.of_all("sequences")) if settings.tokens.tokenizer else {}
     return Finished(report, time.perf_counter() - begun, tokens)
 
 

@@ -43,6 +43,24 @@ class LicenceSettings:
 
 
 @dataclass(frozen=True)
+class ValidationSettings:
+    """Whole repositories held out for validation: those named in `repositories` (compared as PyPI compares names), and of all
+    others about `share`, drawn by their names."""
+
+    repositories: tuple[str, ...] = ()
+    share: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.share < 1:
+            raise SettingsError(f"validation.share is {self.share}; it must be at least 0 and below 1")
+
+    @property
+    def is_asked_for(self) -> bool:
+        """Whether anything is to be held out."""
+        return bool(self.repositories) or self.share > 0
+
+
+@dataclass(frozen=True)
 class MalwareSettings:
     """Our rules, and more `rules` (YARA) and `deny_lists` (hashes) by their files; `clamd` is a daemon's address."""
 
@@ -92,6 +110,7 @@ class DataSettings:
     buckets: int = 16
     max_file_bytes: int = 10_000_000
     keep_going: bool = True
+    validation: ValidationSettings = field(default_factory=ValidationSettings)
     languages: tuple[str, ...] | None = None
     licences: LicenceSettings = field(default_factory=LicenceSettings)
     parse: bool = True

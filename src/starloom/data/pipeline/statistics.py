@@ -26,6 +26,7 @@ class Statistics:
     kept: Count
     redacted: Count
     sources: dict[str, tuple[Count, Count]]
+    held_out: Count
     reasons: dict[str, Count]
     kinds: dict[str, Count]
     languages: dict[str, Count]
@@ -37,7 +38,12 @@ class Statistics:
     def tables(self) -> dict[str, dict[str, Count]]:
         """The tables by their titles, in the order in which they are shown."""
         return {
-            "Files": {"read": self.read, "kept": self.kept, "of these redacted": self.redacted},
+            "Files": {
+                "read": self.read,
+                "kept": self.kept,
+                "of these redacted": self.redacted,
+                "of these held out": self.held_out,
+            },
             "Dropped, by the first reason": self.reasons,
             "Kinds of kept records": self.kinds,
             "Languages of kept files": self.languages,
@@ -51,7 +57,7 @@ def statistics(run: FinishedRun) -> Statistics:
     rows = run.tally
     kept = [row for row in rows if row["reason"] is None]
     sized = [{**row, "size": f"{1 << max(row['magnitude'] - 1, 0):,}"} for row in sorted(kept, key=lambda row: row["magnitude"])]
-    report = {name: Count(**run.report[name]) for name in ("read", "kept", "redacted")}
+    report = {name: Count(**run.report[name]) for name in ("read", "kept", "redacted", "held_out")}
     return Statistics(
         **report,
         sources=_by_source(run),

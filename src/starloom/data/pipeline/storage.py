@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from starloom.core.errors import FormatError, InputError, PipelineError, require
 from starloom.core.files import new_file
@@ -119,7 +119,7 @@ def _naming_full_disk(place: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _FULL and not _says_full(error):
+        if not says_full(error):
             raise
         raise PipelineError(
             f"there is no room left to write '{place}' ({error.strerror or error}): nothing half-written stays and all "
@@ -127,6 +127,6 @@ def _naming_full_disk(place: str) -> Iterator[None]:
         ) from error
 
 
-def _says_full(error: Any) -> bool:
-    """Whether a library that lost the number of an error still says what it was (pyarrow)."""
-    return "No space left" in str(error) or "File too large" in str(error)
+def says_full(error: OSError) -> bool:
+    """Whether a disk is full, also by the words of a library that lost the number of the error (pyarrow)."""
+    return error.errno in _FULL or "No space left" in str(error) or "File too large" in str(error)

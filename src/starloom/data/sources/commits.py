@@ -17,7 +17,8 @@ from tempfile import TemporaryDirectory
 
 from starloom.core.errors import InputError
 from starloom.data.sources.changes import Change, change_of, without_data
-from starloom.data.sources.git import Objects, modified_files, run_git
+from starloom.data.sources.commit_licences import CommitLicences
+from starloom.data.sources.git import Objects, modified_files, read_git, run_git
 from starloom.data.sources.github.comments import is_bot
 from starloom.data.sources.github.pull_request_events import Entry
 from starloom.data.sources.github.pull_request_template import Refused, check_title, render
@@ -39,7 +40,8 @@ _TRAILER = re.compile(r"[A-Z][A-Za-z]*(-[A-Za-z]+)*-([Bb]y|[Ii]d|[Tt]o): ")
 class Commits:
     """The commits that lead to `revision` of the repository at `path`.
 
-    At most `max_commits` are kept, drawn by their ids, of at most `max_files` modified files and `max_characters` each.
+    At most `max_commits` are kept, drawn by their ids, of at most `max_files` modified files and `max_characters` each. Each has
+    the licence that its files have at `revision`.
     """
 
     path: Path
@@ -56,6 +58,7 @@ class Commits:
             raise InputError(f"'{self.path}' has no commits: it is not a git repository")
         lines = run_git(self.path, "rev-list", "--parents", "--end-of-options", source.version).decode().splitlines()
         commits = [line.split() for line in lines]
+        licences = CommitLicences(read_git(self.path, settings.limits, source.version), settings.max_file_bytes)
         drawn = _drawn([ids[0] for ids in commits if len(ids) == 2], self.max_commits, settings.seed)
         with Objects(self.path) as objects, TemporaryDirectory(dir=settings.scratch, prefix="starloom-changes-") as scratch:
             for name, *parents in commits:
@@ -66,11 +69,14 @@ class Commits:
                     if name not in drawn:
                         raise Refused(NOT_SAMPLED)
                     draw = random.Random(f"{settings.seed}/commit/{name}")
-                    yield self._record(record, parents[0], objects, draw, Path(scratch))
+                    changes, kept = self._record(record, parents[0], objects, draw, Path(scratch))
+                    yield replace(kept, licence=licences.of(changes))
                 except Refused as reason:
                     yield replace(record, content=None, refused=reason.reason, detail=reason.detail)
 
-    def _record(self, record: Record, parent: str, objects: Objects, draw: random.Random, scratch: Path) -> Record:
+    def _record(
+        self, record: Record, parent: str, objects: Objects, draw: random.Random, scratch: Path
+    ) -> tuple[list[Change], Record]:
         assert record.revision is not None
         try:
             opening, date = _opening(self.path, record.revision)
@@ -83,11 +89,12 @@ class Commits:
         if len(files) > self.max_files:
             raise Refused(MANY_FILES, f"{len(files):,}")
         changes = [change for file in files if (change := change_of(objects, file, scratch))]
-        content = render(_thread(opening), {opening.head: _kept(changes, draw)}, record.repository, draw)
+        size = sum(len(line) + 1 for change in changes for line in change.before)
+        changes = _kept(changes, draw)
+        content = render(_thread(opening), {opening.head: changes}, record.repository, draw)
         if len(text := content.decode()) > self.max_characters:
             raise Refused(WRONG_LENGTH, f"{len(text):,} characters")
-        size = sum(len(line) + 1 for change in changes for line in change.before)
-        return replace(record, content=content, size=size, date=date)
+        return changes, replace(record, content=content, size=size, date=date)
 
 
 def _drawn(names: list[str], most: int, seed: int) -> frozenset[str]:

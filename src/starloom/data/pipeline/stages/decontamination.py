@@ -10,13 +10,12 @@ from typing import Any
 import pyarrow as pa
 
 from starloom.data.decontamination import Index
+from starloom.data.pipeline.kinds import NOT_DECONTAMINATED
 from starloom.data.pipeline.lists import fingerprint
 from starloom.data.pipeline.rows import each, table_of
 from starloom.data.pipeline.step import KEPT, VERDICT, Step
 
 CONTAMINATED = "benchmark"
-EXEMPT_KINDS = frozenset({"documentation"})
-"""Not looked at for StarCoder 2 (paper, table 3)."""
 
 SCHEMA = pa.schema(VERDICT)
 _READS = ("kind", "text", KEPT)
@@ -34,7 +33,7 @@ def decontamination_step(benchmarks: tuple[str, ...]) -> Step:
 
 
 def _row(index: Callable[[], Index], kind: str, text: str | None, kept: bool) -> dict[str, Any]:
-    if not kept or text is None or kind in EXEMPT_KINDS:
+    if not kept or text is None or kind in NOT_DECONTAMINATED:
         return {}
     hit = index().find(text)
     return {} if hit is None else {"dropped": CONTAMINATED, "detail": f"{hit.file}: {hit.task} ({hit.test} {hit.share:.2f})"}

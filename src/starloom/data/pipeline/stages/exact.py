@@ -7,8 +7,8 @@ import pyarrow as pa
 
 from starloom.data.duplicates.exact import digest_words, exact_survivors
 from starloom.data.pipeline.stages.homing import home_schema, homing
-from starloom.data.pipeline.stages.survival import FIELDS, LOST, READS, lost, order_columns, order_of
-from starloom.data.pipeline.step import KEPT, Step
+from starloom.data.pipeline.stages.survival import COMPARED, FIELDS, LOST, READS, compared, lost, order_columns, order_of
+from starloom.data.pipeline.step import Step
 from starloom.data.quality.filters import EXACT_DUPLICATE
 
 DIGESTS = pa.schema([pa.field("key", pa.uint64()), pa.field("rest", pa.uint64()), *FIELDS])
@@ -17,7 +17,7 @@ DIGESTS = pa.schema([pa.field("key", pa.uint64()), pa.field("rest", pa.uint64())
 def exact_steps() -> tuple[Step, ...]:
     """The three steps of the exchange."""
     return (
-        Step("exact_digests", DIGESTS, _digests, reads=("id", "sha256", KEPT, *READS), gives="to buckets"),
+        Step("exact_digests", DIGESTS, _digests, reads=("id", "sha256", *COMPARED, *READS), gives="to buckets", version=2),
         Step("exact_survivors", LOST, _survivors, takes=("exact_digests",), per="bucket", gives="to shards"),
         Step(
             "exact",
@@ -30,7 +30,7 @@ def exact_steps() -> tuple[Step, ...]:
 
 
 def _digests(table: pa.Table) -> pa.Table:
-    table = table.filter(table.column(KEPT))
+    table = compared(table)
     words = digest_words(table.column("sha256").to_pylist())
     return pa.table({"key": words[:, 0], "rest": words[:, 1], **order_columns(table)}, schema=DIGESTS)
 

@@ -5,17 +5,19 @@ Knows nothing of what the bytes mean.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
 import pyarrow as pa
 
-from starloom.core.errors import InputError
+from starloom.core.errors import InputError, PipelineError
 from starloom.data.pipeline.addresses import label, source_at
 from starloom.data.pipeline.settings import DataSettings
 from starloom.data.pipeline.shuffle import SHARD_SHIFT
 from starloom.data.pipeline.step import VERDICT, Ingest
+from starloom.data.pipeline.storage import says_full
 from starloom.data.sources.reading import records
 from starloom.data.sources.record import ReadSettings, Record
 
@@ -60,6 +62,13 @@ def _rows(sources: tuple[str, ...], reading: ReadSettings, keep_going: bool) -> 
         try:
             for record in records(source_at(address), reading):
                 yield _row(record, name)
+        except OSError as error:
+            if not says_full(error):
+                raise
+            raise PipelineError(
+                f"there is no room left for temporary files in '{tempfile.gettempdir()}' while '{name}' is read "
+                f"({error.strerror}): name a place with more room in TMPDIR, and run the same command again"
+            ) from error
         except InputError as error:
             if not keep_going:
                 raise

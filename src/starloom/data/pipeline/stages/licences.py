@@ -16,6 +16,7 @@ import pyarrow as pa
 from starloom.data.licences.evidence import Evidence, file_evidence, unread_evidence
 from starloom.data.licences.policies import open_policy
 from starloom.data.licences.verdicts import Verdict, judge
+from starloom.data.pipeline.kinds import SPEAK_FOR_THEMSELVES
 from starloom.data.pipeline.rows import each, table_of
 from starloom.data.pipeline.settings import LicenceSettings
 from starloom.data.pipeline.stages.ingest import SOURCE_UNREADABLE
@@ -52,7 +53,7 @@ def licence_steps(settings: LicenceSettings) -> tuple[Step, ...]:
 
     known = asdict(settings) | {"policy": open_policy(settings.policy).name}
     return (
-        Step("licence_evidence", EVIDENCE, evidence, reads=("kind", "path", "text")),
+        Step("licence_evidence", EVIDENCE, evidence, reads=("kind", "path", "text"), version=2),
         Step("licences", SCHEMA, function, reads=_READS, settings=known, whole=True),
     )
 
@@ -63,7 +64,7 @@ def evidence(table: pa.Table) -> pa.Table:
 
 
 def _said(kind: str, path: str, text: str | None) -> str | None:
-    if kind != "file":
+    if kind not in SPEAK_FOR_THEMSELVES:
         return None
     found = unread_evidence(path) if text is None else file_evidence(path, text)
     return json.dumps([asdict(item) for item in found], ensure_ascii=False) if found else None

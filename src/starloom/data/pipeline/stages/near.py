@@ -21,8 +21,8 @@ from starloom.data.pipeline.settings import NearSettings
 from starloom.data.pipeline.shuffle import rows_of
 from starloom.data.pipeline.stages.homing import home_schema, homing
 from starloom.data.pipeline.stages.near_groups import ARCS, PAIRS, arcs, group_steps, keys_of, pairs_of
-from starloom.data.pipeline.stages.survival import FIELDS, LOST, READS, lost, order_columns, order_of
-from starloom.data.pipeline.step import KEPT, Step
+from starloom.data.pipeline.stages.survival import COMPARED, FIELDS, LOST, READS, compared, lost, order_columns, order_of
+from starloom.data.pipeline.step import Step
 from starloom.data.quality.filters import NEAR_DUPLICATE
 
 _KEY, _ID = pa.field("key", pa.uint64()), pa.field("id", pa.int64())
@@ -39,7 +39,7 @@ def near_steps(settings: NearSettings) -> tuple[Step, ...]:
     stages = _Near(settings)
     known = asdict(settings)
     return (
-        Step("near_keys", KEYS, stages.keys, reads=("id", "text", KEPT), gives="to buckets", settings=known),
+        Step("near_keys", KEYS, stages.keys, reads=("id", "text", *COMPARED), gives="to buckets", settings=known, version=2),
         Step("near_pairs", CANDIDATES, stages.pairs, takes=("near_keys",), per="bucket", gives="to shards", settings=known),
         Step("near_edges", EDGES, _edges, reads=("id",), takes=("near_pairs",), gives="to buckets"),
         Step("near_shingles", SHINGLES, _shingles, reads=("id", "text"), takes=("near_pairs",), gives="to buckets"),
@@ -73,7 +73,7 @@ class _Near:
         self._banding = Banding(settings.bands, settings.rows)
 
     def keys(self, table: pa.Table) -> pa.Table:
-        table = table.filter(table.column(KEPT))
+        table = compared(table)
         shingles = shingles_of(table.column("text").to_pylist())
         minima = signatures(shingles, self._banding.bands * self._banding.rows)
         rows = band_rows(band_keys(minima, self._banding), shingles, table.column("id").to_numpy())

@@ -5,6 +5,7 @@ The reason of a file is that of the first step that has one. Documents are the r
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -30,6 +31,7 @@ _EXTRA = (
     pa.field("date", pa.string()),
     pa.field("stars", pa.int64()),
     pa.field("num_redacted", pa.int64()),
+    pa.field("placeholders", pa.list_(pa.int64())),
 )
 DOCUMENTS = pa.schema([*PLAIN, *_EXTRA], metadata=PLAIN.metadata)
 """The columns of `data.documents` and more, which its reader passes over."""
@@ -42,6 +44,7 @@ TALLY = pa.schema(
         pa.field("reason", pa.string()),
         pa.field("magnitude", pa.int64()),
         pa.field("redacted", pa.bool_()),
+        pa.field("held_out", pa.bool_()),
         pa.field("files", pa.int64()),
         pa.field("bytes", pa.int64()),
     ]
@@ -66,10 +69,18 @@ def verdict_step(droppers: tuple[str, ...]) -> Step:
     return Step("verdict", VERDICT, function, reads=tuple(f"{step}.{name}" for step in steps for name in ("dropped", "detail")))
 
 
-def documents_step() -> Step:
-    """The kept rows as documents, one file a shard."""
-    reads = ("redacted_text", *DOCUMENTS.names, KEPT)
-    return Step("documents", DOCUMENTS, documents, reads=reads, gives="table")
+def documents_steps(validation: bool) -> tuple[Step, ...]:
+    """The kept rows as documents, one file a shard; with `validation` those held out in files of their own."""
+
+    def held_out(table: pa.Table) -> pa.Table:
+        return documents(table.filter(table.column("held_out")))
+
+    def training(table: pa.Table) -> pa.Table:
+        return documents(table.filter(pc.invert(table.column("held_out"))))
+
+    reads = ("held_out", "redacted_text", *DOCUMENTS.names, KEPT)
+    step = Step("documents", DOCUMENTS, training, reads=reads, gives="table")
+    return (step, replace(step, name="validation_documents", function=held_out)) if validation else (step,)
 
 
 def documents(table: pa.Table) -> pa.Table:
@@ -93,13 +104,13 @@ def _hex(column: Any) -> pa.Array:
 
 def statistics_step() -> Step:
     """The tally of a shard."""
-    reads = ("kind", "language", "licence", "reason", "size", "num_redacted")
+    reads = ("kind", "language", "licence", "reason", "size", "num_redacted", "held_out")
     return Step("statistics", TALLY, tally, reads=reads, gives="table", whole=True)
 
 
 def tally(table: pa.Table) -> pa.Table:
-    """Files and bytes by kind, language, licence, reason, magnitude and whether something was redacted."""
-    keys = TALLY.names[:6]
+    """Files and bytes by kind, language, licence, reason, magnitude, whether something was redacted and whether held out."""
+    keys = TALLY.names[:7]
     magnitudes = [int(size).bit_length() for size in table.column("size").to_pylist()]
     table = table.append_column("magnitude", pa.array(magnitudes, pa.int64()))
     table = table.append_column("redacted", pc.greater(pc.fill_null(table.column("num_redacted"), 0), 0))

@@ -38,11 +38,13 @@ SEQUENCES = pa.schema(
         pa.field("key", pa.uint64()),
         pa.field("round", pa.int64()),
         pa.field("part", pa.int64()),
+        pa.field("held_out", pa.bool_()),
         pa.field("documents", pa.int64()),
         pa.field("tokens", pa.large_list(pa.uint32())),
     ]
 )
-_READS = ("source", "repository", "revision", "kind", "path", "language", "sha256", "text", "redacted_text", KEPT)
+_RECORD = ("source", "repository", "revision", "kind", "path", "language", "sha256", "held_out", "placeholders")
+_READS = (*_RECORD, "text", "redacted_text", KEPT)
 
 
 def sequence_steps(settings: TokenSettings, seed: int) -> tuple[Step, ...]:
@@ -50,7 +52,7 @@ def sequence_steps(settings: TokenSettings, seed: int) -> tuple[Step, ...]:
     assert settings.tokenizer is not None, "without a tokenizer there are no sequences"
     maker = _Maker(settings, seed)
     known = {**asdict(settings), "tokenizer": fingerprint((settings.tokenizer,)), "seed": seed}
-    reads = ("id", "kind", "language", "size", KEPT)
+    reads = ("id", "kind", "language", "size", "held_out", KEPT)
     return (
         Step("mixture_totals", TOTALS, _totals, reads=reads, gives="to run", whole=True),
         Step("mixture_rates", RATES, maker.rates, takes=("mixture_totals",), per="run", gives="to shards", settings=known),
@@ -59,10 +61,10 @@ def sequence_steps(settings: TokenSettings, seed: int) -> tuple[Step, ...]:
 
 
 def _totals(table: pa.Table) -> pa.Table:
-    """Bytes of kept records by kind and language; `id` is that of the shard's first row."""
+    """Bytes of kept records to train on by kind and language; `id` is that of the shard's first row."""
     sizes: defaultdict[tuple[str, str], int] = defaultdict(int)
-    for kind, language, size, kept in each(table, "kind", "language", "size", KEPT):
-        if kept:
+    for kind, language, size, held_out, kept in each(table, "kind", "language", "size", "held_out", KEPT):
+        if kept and not held_out:
             sizes[kind, language or ""] += size
     first = table.column("id")[0].as_py() if table.num_rows else 0
     rows = [{"id": first, "kind": kind, "language": language, "bytes": size} for (kind, language), size in sorted(sizes.items())]
@@ -77,6 +79,8 @@ class _Record(NamedTuple):
     path: str
     language: str
     sha256: bytes
+    held_out: bool
+    placeholders: tuple[int, ...]
     text: str
 
     @property
@@ -89,6 +93,7 @@ class _Sequence(NamedTuple):
     key: int
     round: int
     part: int
+    held_out: bool
     documents: int
     tokens: list[int]
 
@@ -119,7 +124,7 @@ class _Maker:
         """The sequences of a shard."""
         known = {(kind, language): rate for _, kind, language, rate in each(rates, *RATES.names)}
         made = list(self._made(list(_records(table)), known))
-        numbers = [pa.array([item[place] for item in made], SEQUENCES.field(place).type) for place in range(4)]
+        numbers = [pa.array([item[place] for item in made], SEQUENCES.field(place).type) for place in range(5)]
         tokens = pa.array([np.array(item.tokens, dtype=np.uint32) for item in made], SEQUENCES.field("tokens").type)
         return pa.table([*numbers, tokens], schema=SEQUENCES)
 
@@ -135,7 +140,8 @@ class _Maker:
                     yield from self._single(contract, record, rates)
 
     def _copies(self, record: _Record, rates: dict[tuple[str, str], float]) -> int:
-        return copies(record.identity, rates[record.kind, record.language], self._seed)
+        """Held out records are taken once whatever the mixture, so that validation stays the same."""
+        return 1 if record.held_out else copies(record.identity, rates[record.kind, record.language], self._seed)
 
     def _repository(self, contract: Contract, records: list[_Record], rates: dict[tuple[str, str], float]) -> Iterator[_Sequence]:
         if not records:
@@ -143,22 +149,29 @@ class _Maker:
         found = imports_of({r.path: (r.language, r.text) for r in records}) if self._settings.order == "imports" else {}
         files = [File(r.path, len(r.text.encode()), self._copies(r, rates), found.get(r.path, ())) for r in records]
         for plan in plan_sequences(records[0].repository, files, self._plan):
-            sources = [SourceFile(records[place].path, records[place].text) for place in plan.files]
+            sources = [
+                SourceFile(record.path, record.text, record.placeholders) for record in map(records.__getitem__, plan.files)
+            ]
             ids = sequence_ids(contract, records[0].repository, plan, sources)
-            yield _Sequence(*plan.rank, len(sources), ids)
+            yield _Sequence(*plan.rank, records[0].held_out, len(sources), ids)
 
     def _single(self, contract: Contract, record: _Record, rates: dict[tuple[str, str], float]) -> Iterator[_Sequence]:
         tokenizer = contract.tokenizer
         for number in range(self._copies(record, rates)):
-            plain = record.kind in PLAIN_KINDS
-            ids = tokenizer.encode(record.text) if plain else tokenizer.encode_with_special(record.text)
+            if record.kind in PLAIN_KINDS:
+                ids = tokenizer.encode_marked(record.text, record.placeholders)
+            else:
+                ids = tokenizer.encode_with_special(record.text)
             end = [tokenizer.special_ids[END_OF_TEXT]]
             key = draw(self._seed, "record", record.identity, number)
-            yield _Sequence(key, 0, 0, 1, ids if ids[-1:] == end else ids + end)
+            yield _Sequence(key, 0, 0, record.held_out, 1, ids if ids[-1:] == end else ids + end)
 
 
 def _records(table: pa.Table) -> Iterator[_Record]:
-    for source, repository, revision, kind, path, language, sha256, text, redacted, kept in each(table, *_READS):
+    for source, repository, revision, kind, path, language, sha256, held_out, places, text, redacted, kept in each(
+        table, *_READS
+    ):
         if kept:
             final = redacted if redacted is not None else text
-            yield _Record(source, repository, revision, kind, path, language or "", sha256, final)
+            names = (source, repository, revision, kind, path, language or "")
+            yield _Record(*names, sha256, held_out, tuple(places or ()), final)

@@ -10,17 +10,27 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from starloom.data.duplicates.survivors import published_order
+from starloom.data.pipeline.kinds import NOT_DEDUPLICATED
+from starloom.data.pipeline.step import KEPT
 
-READS = ("licence_type", "is_vendor", "stars", "date")
+READS = ("held_out", "licence_type", "is_vendor", "stars", "date")
 FIELDS = (
+    pa.field("held_out", pa.bool_()),
     pa.field("licence_type", pa.string()),
     pa.field("is_vendor", pa.bool_()),
     pa.field("stars", pa.int64()),
     pa.field("date", pa.int64()),
     pa.field("id", pa.int64()),
 )
+COMPARED = ("kind", KEPT)
 LOST = pa.schema([pa.field("id", pa.int64()), pa.field("survivor", pa.int64())])
 """Rows that go home: a file and the one that stays in its place."""
+
+
+def compared(table: pa.Table) -> pa.Table:
+    """The rows that are looked at for duplicates, from a table with the columns of `COMPARED`."""
+    exempt = pc.is_in(table.column("kind"), value_set=pa.array(sorted(NOT_DEDUPLICATED)))
+    return table.filter(pc.and_(table.column(KEPT), pc.invert(exempt)))
 
 
 def order_columns(table: pa.Table) -> dict[str, pa.Array]:
@@ -29,6 +39,7 @@ def order_columns(table: pa.Table) -> dict[str, pa.Array]:
     padded = pc.utf8_slice_codeunits(pc.utf8_rpad(digits, width=14, padding="0"), 0, 14)
     types = pc.replace_substring(table.column("licence_type"), pattern="no_license", replacement="no_licence")
     return {
+        "held_out": table.column("held_out"),
         "licence_type": pc.fill_null(types, "no_licence"),
         "is_vendor": pc.fill_null(table.column("is_vendor"), False),
         "stars": pc.fill_null(table.column("stars"), -1),
@@ -38,11 +49,13 @@ def order_columns(table: pa.Table) -> dict[str, pa.Array]:
 
 
 def order_of(table: pa.Table) -> list[npt.NDArray[Any]]:
-    """The total order over rows with the columns of `FIELDS`."""
+    """The total order over rows with the columns of `FIELDS`: held out first, so that no training file repeats one, then the
+    published order."""
     numbers = {name: table.column(name).to_numpy() for name in ("stars", "date", "id")}
+    training = ~np.asarray(table.column("held_out"), dtype=np.bool_)
     vendored = np.asarray(table.column("is_vendor"), dtype=np.bool_)
     types = table.column("licence_type").to_pylist()
-    return published_order(types, vendored, numbers["stars"], numbers["date"], numbers["id"])
+    return [training, *published_order(types, vendored, numbers["stars"], numbers["date"], numbers["id"])]
 
 
 def lost(ids: npt.NDArray[np.int64], places: npt.NDArray[np.int64]) -> pa.Table:

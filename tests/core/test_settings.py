@@ -58,6 +58,12 @@ def test_a_bad_override_says_what_and_why(word: str, message: str) -> None:
         with_overrides(BASE, [word])
 
 
+def test_tables_take_names_that_they_do_not_have_yet() -> None:
+    assert with_overrides(BASE, ["weights.new=2", "weights.other=0.5"]).weights == {"new": 2.0, "other": 0.5}
+    with pytest.raises(SettingsError, match=r"weights\.new"):
+        with_overrides(BASE, ["weights.new=text"])
+
+
 def test_mappings_round_trip_and_name_what_is_missing() -> None:
     assert from_mapping(Outer, to_mapping(BASE)) == BASE
     with pytest.raises(SettingsError, match="missing setting 'place'"):

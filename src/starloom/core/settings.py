@@ -62,17 +62,17 @@ def with_overrides(settings: T, overrides: Iterable[str]) -> T:
         key, equals, text = override.partition("=")
         if not equals:
             raise SettingsError(f"'{override}' is not of the form name=value")
-        _put(values, key, text)
+        _put(values, key, text, type(settings))
     return from_mapping(type(settings), values)
 
 
-def _put(values: dict[str, Any], key: str, text: str) -> None:
+def _put(values: dict[str, Any], key: str, text: str, hint: Any) -> None:
     *groups, name = key.split(".")
     for group in groups:
         if not isinstance(values.get(group), dict):
             raise SettingsError(f"unknown setting '{key}': there is no group '{group}'{_hint(group, values)}")
-        values = values[group]
-    if name not in values:
+        values, hint = values[group], typing.get_type_hints(hint).get(group) if isinstance(hint, type) else None
+    if name not in values and typing.get_origin(hint) is not dict:  # a table may get names that it does not have yet
         raise SettingsError(f"unknown setting '{key}'{_hint(name, values)}")
     try:
         values[name] = json.loads(text)

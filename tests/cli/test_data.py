@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from starloom.cli import app, main
 from starloom.core.errors import InputError
+from starloom.data.registries import REGISTRIES
 
 MIT = "Permission is hereby granted, free of charge, to any person obtaining a copy of this software"
 
@@ -68,17 +69,29 @@ def test_mistakes_are_one_line_and_exit_code_1(
 
 
 def test_fetch_reports_failures_with_exit_code_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def download(requirement: str, folder: Path) -> None:
-        if requirement == "absent":
-            raise InputError("pip cannot fetch 'absent': no such thing")
-        (folder / f"{requirement}-1.0-py3-none-any.whl").write_bytes(b"1")
+    def download(self: object, registry: str, name: str, version: str | None, folder: Path) -> None:
+        if name == "absent":
+            raise InputError(f"{registry}: {name} cannot be fetched: no such thing")
+        (folder / f"{name}-{version}-py3-none-any.whl").write_bytes(b"1")
 
-    monkeypatch.setattr("starloom.data.fetch.pip_download", download)
-    (tmp_path / "names").write_text("good\nabsent\n")
+    monkeypatch.setattr("starloom.data.registries.Downloads.__call__", download)
+    (tmp_path / "names").write_text("good==1.0\nnpm:absent\n")
     done = CliRunner().invoke(app, ["data", "fetch", str(tmp_path / "names"), "--out", str(tmp_path / "out"), "--json"])
     assert done.exit_code == 1
-    assert "pip cannot fetch 'absent'" in done.stderr
+    assert "npm: absent cannot be fetched: no such thing" in done.stderr
+    assert "1 packages in" in done.stderr
     assert json.loads(done.stdout)["packages"][0]["file"] == "good-1.0-py3-none-any.whl"
+
+
+def test_fetch_knows_the_registries(tmp_path: Path) -> None:
+    shown = CliRunner().invoke(app, ["data", "fetch", "--help"], env={"COLUMNS": "200"}).stdout
+    for registry in REGISTRIES:
+        assert registry == "pypi" or f"{registry}:" in shown
+    (tmp_path / "names").write_text("cargo:serde\n")
+    with pytest.raises(InputError, match="'cargo:serde' is not of the form"):
+        CliRunner().invoke(
+            app, ["data", "fetch", str(tmp_path / "names"), "--out", str(tmp_path / "out")], catch_exceptions=False
+        )
 
 
 def test_help_needs_none_of_the_heavy_libraries() -> None:

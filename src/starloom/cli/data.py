@@ -17,6 +17,11 @@ from starloom.core.errors import InputError, SettingsError, require
 if TYPE_CHECKING:
     from starloom.data.report import Report
 
+_FETCH_LINES = (
+    "Packages, one a line: name or name==version for a wheel of PyPI, with pypi-source:, npm:, debian: or debian-binary: in "
+    "front for others, such as npm:three or debian:hello."
+)
+
 app = typer.Typer(help="Build data sets: documents with their licences, and token shards.", no_args_is_help=True)
 app.command("run")(data_run.run)
 app.command("stats")(data_look.stats)
@@ -79,11 +84,11 @@ def build(
 
 @app.command()
 def fetch(
-    names: Annotated[Path, typer.Argument(metavar="NAMES_FILE", help="Package names, one a line: name or name==version.")],
-    out: Annotated[Path, typer.Option(help="The folder for the wheels and fetch.lock.")],
+    names: Annotated[Path, typer.Argument(metavar="NAMES_FILE", help=_FETCH_LINES)],
+    out: Annotated[Path, typer.Option(help="The folder for the packages and fetch.lock.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print what was fetched as one line of JSON.")] = False,
 ) -> None:
-    """Download PyPI packages as wheels, one by one; what fails is listed at the end and the exit code is 1."""
+    """Download packages from PyPI, npm and Debian, one by one; what fails is listed at the end and the exit code is 1."""
     from starloom.data.fetch import fetch as run
 
     fetched = run(names, out)

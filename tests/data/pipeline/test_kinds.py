@@ -129,6 +129,60 @@ def test_lists_and_rules_drop_with_their_reasons(tmp_path: Path) -> None:
     assert (reasons["good.py"], reasons["virus.py"], reasons["code.py"]) == ("opted out", "opted out", None)
 
 
+_EICAR = "X5O!P%@AP[4\\PZX54(P^)7CC)7}$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
+_TABLE = {
+    # deduplicated, scanned for malware, decontaminated (paper, table 3); commits and code pairs as source code and pull requests
+    "file": (True, True, True),
+    "commit": (True, True, True),
+    "pull request": (True, True, True),
+    "notebook": (True, True, True),
+    "notebook script": (True, True, True),
+    "intermediate code": (True, True, True),
+    "issue": (True, True, True),
+    "documentation": (True, False, False),
+    "question": (False, False, True),
+}
+
+
+def _about(kind: str, what: str) -> str:
+    return python(f"{kind.replace(' ', '_')}_{what}", 4)
+
+
+def test_filters_apply_to_the_kinds_that_they_are_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def records(*_: Any) -> Iterator[Record]:
+        for kind in _TABLE:
+            texts = {
+                "one": _about(kind, "same"),
+                "same": _about(kind, "same"),
+                "near": _about(kind, "same").replace("number 3", "position three"),
+                "eicar": f"# {_EICAR}\n{_about(kind, 'eicar')}",
+                "task": f"# Copied.\n{_about(kind, 'task')}",
+                "mail": f"{_about(kind, 'mail')}# jane.doe@some-company.com\n",
+            }
+            for name, text in texts.items():
+                yield _record(kind, f"{kind}/{name}.py", text, licence="MIT")
+            yield Record("away/name", f"{kind}/away.py", kind, _about(kind, "away").encode(), 9, licence="MIT")
+
+    monkeypatch.setattr(ingest, "records", records)
+    tasks = [{"task_id": kind, "prompt": "", "canonical_solution": _about(kind, "task")} for kind in _TABLE]
+    (tmp_path / "bench.jsonl").write_text("".join(json.dumps(task) + "\n" for task in tasks))
+    (tmp_path / "opted").write_text("owner away\n")
+    source = str(write(tmp_path / "events", {"one.json": "{}"}))
+    lists = {"benchmarks": (str(tmp_path / "bench.jsonl"),), "opt_out": (str(tmp_path / "opted"),)}
+    run(DataSettings(sources=(source,), parse=False, **lists), str(tmp_path / "out"), workers=0)
+    reasons = _reasons(tmp_path / "out")
+    texts = {document.path: document.text for document in read_documents(tmp_path / "out" / "documents")}
+    for kind, (deduplicated, scanned, decontaminated) in _TABLE.items():
+        found = {name: reasons[f"{kind}/{name}.py"] for name in ("one", "same", "near", "eicar", "task", "mail", "away")}
+        repeated = sorted(str(found[name]) for name in ("one", "same", "near"))
+        assert repeated == (["None", "exact duplicate", "near duplicate"] if deduplicated else ["None"] * 3), kind
+        assert found["eicar"] == ("malware" if scanned else None), kind
+        assert found["task"] == ("benchmark" if decontaminated else None), kind
+        assert found["away"] == "opted out", kind
+        assert found["mail"] is None
+        assert "<EMAIL>" in texts[f"{kind}/mail.py"], kind
+
+
 def test_addresses_are_paths_or_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert absolute("x.whl") == str(tmp_path / "x.whl")

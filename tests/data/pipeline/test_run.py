@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import gzip
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -199,15 +204,14 @@ from dataclasses import replace
 from starloom.core.settings import from_mapping
 from starloom.data.pipeline.run import run
 from starloom.data.pipeline.settings import DataSettings
-{before}
 run(from_mapping(DataSettings, {settings!r}), {out!r}, workers={workers})
 """
 
 
-def _script(settings: DataSettings, out: Path, workers: int, before: str = "") -> list[str]:
+def _script(settings: DataSettings, out: Path, workers: int) -> list[str]:
     from starloom.core.settings import to_mapping
 
-    code = _RUN.format(settings=to_mapping(settings), out=str(out), workers=workers, before=before)
+    code = _RUN.format(settings=to_mapping(settings), out=str(out), workers=workers)
     return [sys.executable, "-c", code]
 
 
@@ -228,17 +232,46 @@ def test_a_killed_run_goes_on_to_the_same_bytes(
     assert not [path for path in out.rglob("*") if path.name.endswith(".partial")]
 
 
+@contextmanager
+def _small_disk(num_bytes: int) -> Iterator[None]:
+    """No file of this process may become larger: as if the disk were full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
 def test_a_full_disk_is_named_and_loses_nothing(tmp_path: Path) -> None:
     small = write(tmp_path / "a", {"LICENSE": "MIT", "small.py": python("small")})
     large = write(tmp_path / "b", {"LICENSE": "MIT", "large.bin": os.urandom(400_000), "code.py": python("code")})
     settings = DataSettings(sources=(str(small), str(large)), shard_bytes=1, parse=False)
     out = tmp_path / "out"
-    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))"
-    result = subprocess.run(_script(settings, out, 0, limit), capture_output=True, text=True, check=False)
-    assert "there is no room left to write" in result.stderr
-    assert "ingest/00001.parquet" in result.stderr
+    with _small_disk(200_000), pytest.raises(PipelineError, match=r"no room left to write '.*ingest/00001\.parquet'"):
+        run(settings, str(out), workers=0)
     assert sorted(path.name for path in (out / "ingest").iterdir()) == ["00000.done", "00000.parquet"]
     assert run(settings, str(out), workers=0).report.kept.files == 2
+
+
+def test_a_full_disk_for_temporary_files_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Issues are gathered from events in bucket files."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    about = {"number": 1, "title": "It breaks", "body": "b" * 300_000, "user": {"login": "ann"}}
+    line = {"id": "1", "type": "IssuesEvent", "actor": {"login": "ann"}, "repo": {"name": "own/er"}}
+    line |= {"created_at": "2020-01-01T00:00:00Z", "payload": {"action": "opened", "issue": about}}
+    events = write(tmp_path / "events", {"a.json.gz": gzip.compress(json.dumps(line).encode())})
+    settings = DataSettings(sources=(json.dumps({"kind": "issues", "path": str(events)}),), parse=False)
+    with (
+        _small_disk(100_000),
+        pytest.raises(PipelineError, match=rf"no room left for temporary files in '{scratch}' while 'issues ev"),
+    ):
+        run(settings, str(tmp_path / "out"), workers=0)
+    assert not list(scratch.iterdir())
+    assert not (tmp_path / "out" / "ingest" / "00000.done").exists()
+    assert run(settings, str(tmp_path / "out"), workers=0).report.read.files == 1
 
 
 def test_a_source_that_cannot_be_read_is_one_dropped_row(tmp_path: Path) -> None:

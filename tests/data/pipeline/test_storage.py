@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +11,11 @@ from pathlib import Path
 import fsspec
 import pytest
 from pipeline_world import hashes
+from typer.testing import CliRunner
 
+from starloom.cli import app
 from starloom.core.errors import FormatError, InputError
+from starloom.data.pipeline.addresses import source_lines
 from starloom.data.pipeline.run import run
 from starloom.data.pipeline.settings import DataSettings
 from starloom.data.pipeline.storage import Storage
@@ -38,6 +42,10 @@ def _bucket() -> Iterator[None]:
     server.stop()
 
 
+def _said(*arguments: str) -> str:
+    return CliRunner().invoke(app, ["data", *arguments], catch_exceptions=False).stdout
+
+
 @pytest.mark.usefixtures("_bucket")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_run_in_an_object_store_gives_the_same_bytes(settings: DataSettings, tmp_path: Path) -> None:
@@ -50,6 +58,33 @@ def test_a_run_in_an_object_store_gives_the_same_bytes(settings: DataSettings, t
     before = {name: store.info(name)["LastModified"] for name in store.find("bucket/runs/one") if name.endswith(".done")}
     assert run(settings, "s3://bucket/runs/one", workers=0).report == report
     assert {name: store.info(name)["LastModified"] for name in before} == before
+    for command in (["stats"], ["card"], ["inspect", "--reason", "exact duplicate", "--json"]):
+        local, remote = (_said(*command, place) for place in (str(tmp_path / "local"), "s3://bucket/runs/one"))
+        assert "exact" in local
+        assert remote == local or command == ["stats"]
+        assert "s3://bucket/runs/one/plots/languages.png" in remote or command != ["stats"]
+    assert store.cat_file("bucket/runs/one/plots/languages.png").startswith(b"\x89PNG")
+    with pytest.raises(InputError, match="there is no run at 's3://bucket/runs/two'"):
+        _said("card", "s3://bucket/runs/two")
+
+
+@pytest.mark.usefixtures("_bucket")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_change_in_an_object_store_is_noticed() -> None:
+    store = fsspec.filesystem("s3", use_listings_cache=False)
+    address = json.dumps({"kind": "issues", "path": "s3://bucket/events"})
+    with pytest.raises(InputError, match="there is no source at 's3://bucket/events'"):
+        source_lines([address])
+    store.pipe("bucket/events/a.json", b"one")
+    (first,) = source_lines([address])
+    assert (first.size, source_lines([address])[0]) == (3, first)
+    store.pipe("bucket/events/a.json", b"two")
+    (second,) = source_lines([address])
+    assert (second.size, second.identity != first.identity) == (3, True)
+    store.pipe("bucket/events/b.json", b"three")
+    assert source_lines([address])[0].size == 8
+    one = json.dumps({"kind": "issues", "path": "s3://bucket/events/b.json"})
+    assert source_lines([one])[0].size == 5
 
 
 def test_a_file_is_whole_or_absent(tmp_path: Path) -> None:

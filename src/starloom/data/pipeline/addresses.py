@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,7 @@ def _line(address: str) -> SourceLine:
     source_at(address)
     values = described(address)
     places = [values[name] for name in _PLACES if name not in _UNCHANGING and values.get(name) is not None]
-    states = [_state(Path(place)) if _is_local(place) else remote_state(place) for place in places]
+    states = [_state(Path(place)) if _is_local(place) else _remote_state(place) for place in places]
     return SourceLine(address, sum(size for size, _ in states), digest(values, [state for _, state in states]))
 
 
@@ -112,7 +112,7 @@ def _part_state(path: Path) -> tuple[int, int | None]:
     return status.st_size, status.st_mtime_ns
 
 
-def remote_state(url: str) -> tuple[int, Any]:
+def _remote_state(url: str) -> tuple[int, Any]:
     """The same of what is at an address, as its file system tells it. Raises `InputError` where nothing is."""
     fsspec = require("fsspec", "data")
     try:
@@ -120,8 +120,13 @@ def remote_state(url: str) -> tuple[int, Any]:
         found = files.find(root, detail=True) or {root: files.info(root)}
     except (OSError, ValueError, ImportError) as error:
         raise InputError(f"there is no source at '{url}': {error}") from error
-    lines = [(name, info.get("size") or 0, *(str(info[key]) for key in _STAMPS if key in info)) for name, info in found.items()]
-    return sum(size for _, size, *_ in lines), sorted(lines)
+    lines = [(name, info.get("size") or 0, _stamp(info)) for name, info in sorted(found.items())]
+    return sum(size for _, size, _ in lines), lines
+
+
+def _stamp(info: Mapping[str, Any]) -> str:
+    """What changes with a file's content, as far as its file system tells."""
+    return next((str(info[name]) for name in _STAMPS if info.get(name)), "")
 
 
 def _walk(folder: Path) -> Iterator[tuple[str, int, int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import tarfile
 from collections.abc import Iterator
@@ -204,3 +205,16 @@ def test_a_debian_source_package_is_as_large_as_its_files_and_changes_with_them(
     assert (missing.size, missing.identity != whole.identity) == (PACKED * dsc.stat().st_size, True)
     dsc.write_text("nothing")
     assert source_lines([str(dsc)])[0].size == PACKED * len("nothing")
+
+
+def test_a_licence_file_that_another_replaces_asks_for_nothing(tmp_path: Path) -> None:
+    archive = tmp_path / "tool-1.tar"
+    with tarfile.open(archive, "w") as tar:
+        for name, text in (("LICENSE", "All of it is mine."), ("a.py", python("apples")), ("LICENSE", MIT)):
+            member = tarfile.TarInfo(f"tool-1/{name}")
+            member.size = len(text)
+            tar.addfile(member, io.BytesIO(text.encode()))
+    run(DataSettings(sources=(str(archive),), buckets=1, parse=False), str(tmp_path / "out"), workers=0)
+    rows = [row for table in FinishedRun(str(tmp_path / "out")).tables("path", "reason") for row in table.to_pylist()]
+    assert [(row["path"], row["reason"]) for row in rows if row["path"] == "a.py"] == [("a.py", None)]
+    assert "repeated path" in [row["reason"] for row in rows]

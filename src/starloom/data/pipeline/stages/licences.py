@@ -21,6 +21,7 @@ from starloom.data.pipeline.rows import each, table_of
 from starloom.data.pipeline.settings import LicenceSettings
 from starloom.data.pipeline.stages.ingest import SOURCE_UNREADABLE
 from starloom.data.pipeline.step import VERDICT, Step
+from starloom.data.sources.rawfile import REPEATED_PATH
 
 EVIDENCE = pa.schema([pa.field("licence_evidence", pa.string())])
 SCHEMA = pa.schema(
@@ -31,6 +32,7 @@ SCHEMA = pa.schema(
         *VERDICT,
     ]
 )
+_SAYS = ("kind", "path", "text", "ingest.dropped")
 _READS = ("source", "repository", "revision", "kind", "path", "said_licence", "licence_evidence", "ingest.dropped")
 
 
@@ -53,18 +55,18 @@ def licence_steps(settings: LicenceSettings) -> tuple[Step, ...]:
 
     known = asdict(settings) | {"policy": open_policy(settings.policy).name}
     return (
-        Step("licence_evidence", EVIDENCE, evidence, reads=("kind", "path", "text"), version=2),
+        Step("licence_evidence", EVIDENCE, evidence, reads=_SAYS, version=3),
         Step("licences", SCHEMA, function, reads=_READS, settings=known, whole=True),
     )
 
 
 def evidence(table: pa.Table) -> pa.Table:
     """What each file says about licences, as JSON; null for the most, which say nothing."""
-    return table_of(({"licence_evidence": _said(*values)} for values in each(table, "kind", "path", "text")), EVIDENCE)
+    return table_of(({"licence_evidence": _said(*values)} for values in each(table, *_SAYS)), EVIDENCE)
 
 
-def _said(kind: str, path: str, text: str | None) -> str | None:
-    if kind not in SPEAK_FOR_THEMSELVES:
+def _said(kind: str, path: str, text: str | None, refused: str | None) -> str | None:
+    if kind not in SPEAK_FOR_THEMSELVES or refused == REPEATED_PATH:  # what stands at that path is another row
         return None
     found = unread_evidence(path) if text is None else file_evidence(path, text)
     return json.dumps([asdict(item) for item in found], ensure_ascii=False) if found else None

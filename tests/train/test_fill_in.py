@@ -103,3 +103,20 @@ def test_the_same_draws_give_the_same_window(files: list[SourceFile], tokenizer:
     fill_in = FillIn(contract, ALWAYS)
     first, again = (fill_in(window, np.random.default_rng(5)) for _ in range(2))
     assert first.tolist() == again.tolist()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_special_tokens_are_never_lost(files: list[SourceFile], tokenizer: Tokenizer, seed: int) -> None:
+    contract = Contract(tokenizer)
+    config = FillInConfig(repository_rate=1.0, file_rate=1.0, shortest_piece=16)
+    end = tokenizer.special_ids[END_OF_TEXT]
+    thread = tokenizer.encode_with_special(
+        f"<issue_start>Title: It breaks\n{files[0].text}<issue_comment>username_1: no<|endoftext|>"
+    )
+    assert FillIn(contract, config)(np.array(thread), np.random.default_rng(seed)).tolist() == thread
+    text = f"# ask <EMAIL> or <NAME>\n{files[1].text}"
+    redacted = contract.repository_ids([SourceFile("a.py", text, (6,))], repository=None)
+    mixed = FillIn(contract, config)(np.array(redacted + [end] * 100), np.random.default_rng(seed)).tolist()
+    assert mixed.count(tokenizer.special_ids["<EMAIL>"]) == 1
+    assert mixed.count(tokenizer.special_ids["<NAME>"]) == 0
+    assert tokenizer.special_ids[FIM_MIDDLE] in mixed, "the other pieces are filled in"

@@ -16,6 +16,9 @@ FIM_PAD: Final = "<fim_pad>"
 REPO_NAME: Final = "<repo_name>"
 FILE_SEP: Final = "<file_sep>"
 
+PLACEHOLDERS: Final = ("<NAME>", "<EMAIL>", "<KEY>", "<PASSWORD>")
+"""What redaction puts in the place of personal data and secrets: the only ones that may stand within a file."""
+
 SPECIAL_TOKENS: Final[tuple[str, ...]] = (
     END_OF_TEXT,
     FIM_PREFIX,
@@ -51,8 +54,5 @@ SPECIAL_TOKENS: Final[tuple[str, ...]] = (
     "<pr_in_reply_to_review_id>",
     "<pr_in_reply_to_comment_id>",
     "<pr_diff_hunk_comment_line>",
-    "<NAME>",
-    "<EMAIL>",
-    "<KEY>",
-    "<PASSWORD>",
+    *PLACEHOLDERS,
 )

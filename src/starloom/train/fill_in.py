@@ -1,7 +1,8 @@
 """Fill-in-the-middle on the fly: a window of plain token ids becomes one with prefixes, suffixes and middles.
 
 As in StarCoder 2's training (arXiv 2402.19173 §5.1), a window is split at `<|endoftext|>` into repositories and at
-`<file_sep>` into files; `<repo_name>` parts are left alone; a middle is followed by the separator that followed its file.
+`<file_sep>` into files; parts with other special tokens (a repository's name, threads, notebooks) are left alone; a middle is
+followed by the separator that followed its file.
 One thing differs: a file that the window's border cuts off is ended by `<file_sep>`, since with windows shorter than
 files the model would otherwise never see a middle end. The layouts themselves are the contract's.
 """
@@ -14,7 +15,7 @@ import numpy as np
 
 from starloom.contract.contract import Contract
 from starloom.contract.layouts import Order
-from starloom.contract.tokens import END_OF_TEXT, FILE_SEP, FIM_PAD, REPO_NAME
+from starloom.contract.tokens import END_OF_TEXT, FILE_SEP, FIM_PAD, PLACEHOLDERS
 from starloom.train.config import FillInConfig
 from starloom.train.cuts import cut
 
@@ -29,7 +30,8 @@ class FillIn:
         self._contract, self._config = contract, config
         special = contract.tokenizer.special_ids
         self._end, self._separator, self.pad = special[END_OF_TEXT], special[FILE_SEP], special[FIM_PAD]
-        self._repository, self._special = special[REPO_NAME], list(special.values())
+        self._placeholders = [special[text] for text in PLACEHOLDERS if text in special]
+        self._marks = sorted(set(special.values()) - {self._end, self._separator, *self._placeholders})
         self._kinds = list(config.cuts)
         weights = np.array([config.cuts[kind] for kind in self._kinds])
         self._weights = weights / weights.sum()
@@ -50,7 +52,7 @@ class FillIn:
     def _file(self, file: np.ndarray, space: int, random: np.random.Generator) -> list[int]:
         """The file's ids after its draws, cut off so that they and their separator fit into `space`."""
         plain: list[int] = file.tolist()
-        if len(file) < _SHORTEST or plain[0] == self._repository:
+        if len(file) < _SHORTEST or np.isin(file, self._marks).any():
             return plain
         if int(file[-1]) in (self._separator, self._end):
             out = self._filled(file[:-1], int(file[-1]), random)
@@ -89,7 +91,7 @@ class FillIn:
         return length
 
     def _piece(self, piece: np.ndarray, random: np.random.Generator) -> list[int]:
-        if np.isin(piece, self._special).any():  # no text says what they are: threads, notebooks, placeholders of redaction
+        if np.isin(piece, self._placeholders).any():  # as text they would be anybody's characters
             return list(piece.tolist())
         text = self._contract.tokenizer.decode_bytes(piece.tolist())
         kind = self._kinds[int(random.choice(len(self._kinds), p=self._weights))]

@@ -104,7 +104,8 @@ def _heritage(root: Path) -> dict[str, Any]:
 
 def _threads(root: Path) -> list[dict[str, Any]]:
     about = issue(body="It breaks when I mail jane.doe@some-company.com about it. " + "Really it does. " * 20)
-    pull_events = [*_pull(root, "own/free-pull", "MIT"), *_pull(root, "own/gpl-pull", "GPL-3.0")]
+    pull_events = [*_pull(root, "own/free-pull", "MIT"), *_pull(root, "own/gpl-pull", "GPL-3.0-only")]
+    pull_events += _pull(root, "own/part-pull", "MIT", {"COPYING": _GPL})
     write_events(
         root / "events" / "a.json.gz", [opened(about), comment(about, "bob", "@ann: see <issue_closed>", 1), *pull_events]
     )
@@ -114,9 +115,9 @@ def _threads(root: Path) -> list[dict[str, Any]]:
     ]
 
 
-def _pull(root: Path, name: str, licence: str) -> list[dict[str, Any]]:
+def _pull(root: Path, name: str, licence: str, more: dict[str, str | bytes] | None = None) -> list[dict[str, Any]]:
     code = "".join(f"{name[4:8]}_{number} = {number}\n" for number in range(60))
-    base = _commit(root / "git" / name, "base", {"a.py": code})
+    base = _commit(root / "git" / name, "base", {"a.py": code, **(more or {})})
     head = _commit(root / "git" / name, "head", {"a.py": code.replace("_30 = 30", "_30 = 'thirty'")})
     pull = {
         **{"number": 5, "title": "Make the value a word", "body": "It reads better that way, says @bob."},
@@ -255,6 +256,8 @@ def test_pull_requests(world: World) -> None:
         free, copyleft = (found["pull request"][f"own/{name}-pull/pull/5"] for name in ("free", "gpl"))
         assert (free.reason, free.licence) == (None, "MIT")
         assert copyleft.reason == "licence not permissive"
+        part = found["pull request"]["own/part-pull/pull/5"]
+        assert (part.reason, part.licence) == ("licence not permissive", "MIT AND GPL-3.0-only"), "files say more than the host"
         assert free.text.startswith(
             "<pr>Title: Make the value a word\nusername_0: It reads better that way, says @username_1."
             "<pr_status>opened<repo_name>own/free-pull<pr_base><pr_file>a.py<pr_base_code>"

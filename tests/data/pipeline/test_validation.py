@@ -15,11 +15,13 @@ from starloom.contract.tokenizer import Tokenizer
 from starloom.core.errors import PipelineError, SettingsError
 from starloom.data.documents import read_documents
 from starloom.data.mixture import Mixture
+from starloom.data.pipeline.card import card
 from starloom.data.pipeline.finished import FinishedRun
 from starloom.data.pipeline.inspection import Filter, inspect
 from starloom.data.pipeline.run import run
 from starloom.data.pipeline.settings import DataSettings, TokenSettings, ValidationSettings
 from starloom.data.pipeline.stages.split import split_steps
+from starloom.data.pipeline.statistics import statistics
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +64,8 @@ def test_a_training_file_that_repeats_a_held_out_one_goes(settings: DataSettings
         assert report.kept.files == 4
         assert report.held_out.files == 2
         assert report.line()["held_out"] == 2
+        finished = FinishedRun(str(out))
+        assert "2 documents (0.0 MB) of whole repositories are held out" in card(finished, statistics(finished), plots=False)
 
 
 @pytest.mark.parametrize(("name", "hint"), [("zope-tool", "did you mean zope_Tools"), ("quince", "not among the sources$")])

@@ -40,9 +40,16 @@ offensive words, as their sources do.
 
 def _opening(run: FinishedRun, found: Statistics) -> str:
     languages = len([name for name in found.languages if name])
+    held_out = (
+        f"{found.held_out.files:,} documents ({found.held_out.bytes / 1e6:,.1f} MB) of whole repositories are held out for "
+        "validation, and no training document repeats one.\n\n"
+        if found.held_out.files
+        else ""
+    )
     return (
         f"# Data card\n\n{found.kept.files:,} documents, {found.kept.bytes / 1e6:,.1f} MB, {languages} languages, kept of "
         f"{found.read.files:,} records ({found.read.bytes / 1e6:,.1f} MB) from {sum(map(len, run.layout.shards)):,} sources.\n\n"
+        f"{held_out}"
         "Every record that was read is kept or has one reason: the numbers below add up. `starloom data inspect` "
         "shows any of them.\n"
     )
@@ -71,8 +78,9 @@ def _duplicates(settings: DataSettings, found: Statistics) -> str:
     near = settings.near
     lines = [
         f"Exact: equal SHA-256. Near: connected by a Jaccard similarity of at least {near.threshold} between sets of five words, "
-        f"proposed by {near.bands} bands of {near.rows} minima and verified on the sets. One file of a group stays: permissive "
-        "before unlicensed, own before vendored code, more stars, later date, then the order of the sources.\n",
+        f"proposed by {near.bands} bands of {near.rows} minima and verified on the sets. One file of a group stays: held out for "
+        "validation before others, permissive before unlicensed, own before vendored code, more stars, later date, then the "
+        "order of the sources.\n",
     ]
     for name, groups in (("exact", found.exact_groups), ("near", found.near_groups)):
         largest = f"; the largest has {max(groups)} files" if groups else ""

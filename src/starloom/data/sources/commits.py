@@ -16,8 +16,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from starloom.core.errors import InputError
+from starloom.data.sources.change_licences import ChangeLicences
 from starloom.data.sources.changes import Change, change_of, without_data
-from starloom.data.sources.commit_licences import CommitLicences
 from starloom.data.sources.git import Objects, modified_files, read_git, run_git
 from starloom.data.sources.github.comments import is_bot
 from starloom.data.sources.github.pull_request_events import Entry
@@ -58,7 +58,7 @@ class Commits:
             raise InputError(f"'{self.path}' has no commits: it is not a git repository")
         lines = run_git(self.path, "rev-list", "--parents", "--end-of-options", source.version).decode().splitlines()
         commits = [line.split() for line in lines]
-        licences = CommitLicences(read_git(self.path, settings.limits, source.version), settings.max_file_bytes)
+        licences = ChangeLicences(read_git(self.path, settings.limits, source.version), settings.max_file_bytes)
         drawn = _drawn([ids[0] for ids in commits if len(ids) == 2], self.max_commits, settings.seed)
         with Objects(self.path) as objects, TemporaryDirectory(dir=settings.scratch, prefix="starloom-changes-") as scratch:
             for name, *parents in commits:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from starloom.contract.tokens import SPECIAL_TOKENS
+from starloom.contract.tokens import PLACEHOLDERS
 from starloom.data.pipeline.rows import each, table_of
 from starloom.data.pipeline.settings import RedactionSettings
 from starloom.data.pipeline.step import KEPT, Step
@@ -56,7 +56,7 @@ def placeholders(findings: Sequence[Finding], replacements: Sequence[str]) -> li
     """Where in the redacted text the replacements that are placeholders begin; addresses are ordinary text."""
     places, shift = [], 0
     for finding, replacement in zip(findings, replacements, strict=True):
-        if replacement in SPECIAL_TOKENS:
+        if replacement in PLACEHOLDERS:
             places.append(finding.start + shift)
         shift += len(replacement) - (finding.end - finding.start)
     return places

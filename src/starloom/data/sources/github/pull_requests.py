@@ -10,19 +10,21 @@ import random
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from starloom.core.errors import InputError
+from starloom.data.sources.change_licences import ChangeLicences
 from starloom.data.sources.changes import Change, change_of, without_data
-from starloom.data.sources.git import Objects, git_folder, modified_files, run_git
+from starloom.data.sources.git import Objects, git_folder, modified_files, read_git, run_git
 from starloom.data.sources.github.comments import is_bot
 from starloom.data.sources.github.events import Problem, read_events
 from starloom.data.sources.github.pull_request_events import Entry, entry_of
 from starloom.data.sources.github.pull_request_template import Refused, check_texts, render
 from starloom.data.sources.rawfile import is_unusable
-from starloom.data.sources.record import ReadSettings, Record
+from starloom.data.sources.record import DAMAGED, ReadSettings, Record
 from starloom.data.sources.spill import Groups
 
 NO_OPENING = "no opening of the pull request"
@@ -71,10 +73,10 @@ class PullRequests:
         share = _share(len(threads)) if self.sample else 1.0
         with ExitStack() as stack:
             store = _store(self.repositories, repository)
-            objects = None if store is None else stack.enter_context(Objects(store))
+            files = None if store is None else _Files(store, stack.enter_context(Objects(store)), settings)
             for number, thread in threads.items():
                 draw = random.Random(f"{settings.seed}/pull request/{repository}#{number}")
-                yield self._record(repository, thread, draw, share, store, objects, scratch)
+                yield self._record(repository, thread, draw, share, files, scratch)
 
     def _record(
         self,
@@ -82,8 +84,7 @@ class PullRequests:
         thread: list[Entry],
         draw: random.Random,
         share: float,
-        store: Path | None,
-        objects: Objects | None,
+        files: _Files | None,
         scratch: Path,
     ) -> Record:
         size = sum(len(entry.text.encode("utf-8", "replace")) for entry in thread)
@@ -103,16 +104,36 @@ class PullRequests:
             people = _checked(thread)
             if draw.random() >= share:
                 raise Refused(NOT_SAMPLED, f"{share:.4f}")
-            if store is None or objects is None:
+            if files is None:
                 raise Refused(NO_DIFF, "the repository is not on the disk")
-            changes = _changes(people, store, objects, scratch, draw)
+            changes = _changes(people, files.store, files.objects, scratch, draw)
             content = render(people, changes, repository, draw)
             length = len(content.decode())
             if not SHORTEST <= length <= self.max_characters:
                 raise Refused(WRONG_LENGTH, f"{length:,} characters")
+            return replace(record, content=content, licence=files.licence_of(changes, record.licence))
         except Refused as reason:
             return replace(record, content=None, refused=reason.reason, detail=reason.detail)
-        return replace(record, content=content)
+
+
+@dataclass
+class _Files:
+    """The repository of pull requests on the disk."""
+
+    store: Path
+    objects: Objects
+    settings: ReadSettings
+
+    @cached_property
+    def _licences(self) -> ChangeLicences:
+        return ChangeLicences(read_git(self.store, self.settings.limits), self.settings.max_file_bytes)
+
+    def licence_of(self, changes: dict[str, list[Change]], host: str | None) -> str | None:
+        """What applies to all changed files at HEAD, with what the host says. Raises `Refused` without a HEAD to look at."""
+        try:
+            return self._licences.of([change for heads in changes.values() for change in heads], host)
+        except InputError as error:
+            raise Refused(DAMAGED, str(error)) from error
 
 
 def _share(pull_requests: int) -> float:

@@ -16,11 +16,12 @@ from starloom.core.settings import to_mapping
 from starloom.data.pipeline.columns import Aligned
 from starloom.data.pipeline.layout import Layout
 from starloom.data.pipeline.markers import output_name
-from starloom.data.pipeline.stages.outcome import TALLY
+from starloom.data.pipeline.stages.outcome import TALLY, added_up
 from starloom.data.pipeline.storage import Storage
 
 FORMAT, VERSION = "starloom.data.run.report", 1
 REPORT = "report.json"
+_TALLIES = 256  # of so many shards at a time, whatever the number of shards
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +66,13 @@ class Report:
 
 
 def tallies(storage: Storage, layout: Layout) -> pa.Table:
-    """The tallies of all shards, with the columns of `TALLY`. Raises `FormatError`."""
+    """One tally of all shards, with the columns of `TALLY`. Raises `FormatError`."""
+    whole = TALLY.empty_table()
     names = [output_name("statistics", shard) for shard in range(len(layout.shards))]
-    return pa.concat_tables([Aligned(storage, dict.fromkeys(TALLY.names, name)).table() for name in names])
+    for start in range(0, len(names), _TALLIES):
+        some = [Aligned(storage, dict.fromkeys(TALLY.names, name)).table() for name in names[start : start + _TALLIES]]
+        whole = added_up(pa.concat_tables([whole, *some]))
+    return whole
 
 
 def make_report(storage: Storage, layout: Layout) -> Report:

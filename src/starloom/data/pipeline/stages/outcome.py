@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -110,10 +111,16 @@ def statistics_step() -> Step:
 
 def tally(table: pa.Table) -> pa.Table:
     """Files and bytes by kind, language, licence, reason, magnitude, whether something was redacted and whether held out."""
-    keys = TALLY.names[:7]
     magnitudes = [int(size).bit_length() for size in table.column("size").to_pylist()]
     table = table.append_column("magnitude", pa.array(magnitudes, pa.int64()))
     table = table.append_column("redacted", pc.greater(pc.fill_null(table.column("num_redacted"), 0), 0))
-    groups = table.group_by(keys, use_threads=False).aggregate([("size", "count"), ("size", "sum")])
+    table = table.append_column("files", pa.array(np.ones(table.num_rows, dtype=np.int64)))
+    return added_up(table.rename_columns({"size": "bytes"}))
+
+
+def added_up(table: pa.Table) -> pa.Table:
+    """Tallies, or rows that count themselves, as one tally: a row for each combination of its keys."""
+    keys = TALLY.names[:-2]
+    groups = table.group_by(keys, use_threads=False).aggregate([("files", "sum"), ("bytes", "sum")])
     groups = groups.sort_by([(key, "ascending") for key in keys])
-    return pa.table([groups.column(name) for name in (*keys, "size_count", "size_sum")], schema=TALLY)
+    return pa.table([groups.column(name) for name in (*keys, "files_sum", "bytes_sum")], schema=TALLY)

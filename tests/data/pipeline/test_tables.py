@@ -15,7 +15,16 @@ from hypothesis import strategies as st
 
 from starloom.core.errors import FormatError
 from starloom.data.pipeline.columns import Aligned, cut, write_file
-from starloom.data.pipeline.markers import Fingerprints, Marker, digest, is_done, output_name, write_marker
+from starloom.data.pipeline.markers import (
+    Fingerprints,
+    Marker,
+    digest,
+    is_done,
+    output_name,
+    read_markers,
+    unfinished,
+    write_marker,
+)
 from starloom.data.pipeline.plan import make_plan
 from starloom.data.pipeline.settings import DataSettings, NearSettings
 from starloom.data.pipeline.shuffle import buckets_of, read_rows, rows_of, shards_of, write_rows
@@ -133,3 +142,13 @@ def test_processor_time_counts_processes_that_have_ended() -> None:
     work = "import time\nwhile time.process_time() < 0.5: pass"
     subprocess.run([sys.executable, "-c", work], check=True)
     assert processor_seconds() - before - (time.process_time() - own) >= 0.4
+
+
+def test_parts_without_their_marker_are_unfinished(tmp_path: Path) -> None:
+    storage = Storage(str(tmp_path))
+    assert unfinished(storage, "one", ["a"] * 3) == [0, 1, 2]
+    for part, fingerprint in ((0, "a"), (2, "old"), (3, "a")):
+        written = write_file(storage, output_name("one", part), _A, [pa.table({"a": [1]}, schema=_A)])
+        write_marker(storage, "one", part, Marker(fingerprint, written.rows, written.bytes, 0.0, 0.0))
+    assert unfinished(storage, "one", ["a"] * 5) == [1, 2, 4]
+    assert [marker.fingerprint for marker in read_markers(storage, "one", 5)] == ["a", "old", "a"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -18,6 +19,8 @@ from starloom.data.pipeline.storage import Storage
 
 MANIFEST = "manifest.json"
 """In the folder of a step: all its markers in one file, for reading."""
+
+_READERS = 32  # markers at a time: each takes tens of milliseconds in an object store
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,28 @@ def is_done(storage: Storage, step: str, part: int, fingerprint: str) -> bool:
     if marker is None or marker.fingerprint != fingerprint:
         return False
     return storage.size(output_name(step, part)) == marker.bytes
+
+
+def unfinished(storage: Storage, step: str, fingerprints: Sequence[str]) -> list[int]:
+    """The parts of a step that must be computed, given the fingerprint of each."""
+    there = frozenset(storage.names(step))
+
+    def done(part: int) -> bool:
+        return _own(marker_name(step, part)) in there and is_done(storage, step, part, fingerprints[part])
+
+    with ThreadPoolExecutor(_READERS) as pool:
+        return [part for part, is_there in enumerate(pool.map(done, range(len(fingerprints)))) if not is_there]
+
+
+def read_markers(storage: Storage, step: str, num_parts: int) -> list[Marker]:
+    """The markers of a step that can be read, in the order of its parts."""
+    with ThreadPoolExecutor(_READERS) as pool:
+        markers = pool.map(lambda part: read_marker(storage, step, part), range(num_parts))
+        return [marker for marker in markers if marker is not None]
+
+
+def _own(name: str) -> str:
+    return name.rpartition("/")[2]
 
 
 def digest(*values: Any) -> str:

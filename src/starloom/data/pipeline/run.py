@@ -19,7 +19,7 @@ from starloom.core.progress import bar
 from starloom.data.pipeline.addresses import absolute, source_lines
 from starloom.data.pipeline.engines.engine import Engine, EngineName, make_engine
 from starloom.data.pipeline.layout import make_layout, write_layout
-from starloom.data.pipeline.markers import MANIFEST, Fingerprints, is_done, marker_name, output_name, read_marker
+from starloom.data.pipeline.markers import MANIFEST, Fingerprints, marker_name, output_name, read_markers, unfinished
 from starloom.data.pipeline.plan import make_plan
 from starloom.data.pipeline.report import REPORT, Report, make_report
 from starloom.data.pipeline.settings import DataSettings
@@ -75,7 +75,7 @@ def _absolute(place: str) -> str:
 def _run_step(storage: Storage, digest: str, fingerprints: Fingerprints, step: str, engine: Engine) -> None:
     parts = range(fingerprints.num_parts(step))
     _remove_strangers(storage, step, len(parts))
-    pending = [part for part in parts if not is_done(storage, step, part, fingerprints.of(step, part))]
+    pending = unfinished(storage, step, [fingerprints.of(step, part) for part in parts])
     tasks = [Task(storage.url, digest, step, part, fingerprints.of(step, part)) for part in pending]
     with bar(step, len(parts), done=len(parts) - len(pending)) as progress:
         for outcome in engine.run(tasks) if tasks else ():
@@ -103,8 +103,7 @@ def _remove_strangers(storage: Storage, step: str, num_parts: int) -> None:
 
 def _write_manifest(storage: Storage, step: str, num_parts: int, fingerprint: str) -> None:
     """`STEP/manifest.json`: all parts of the step with their markers."""
-    markers = [read_marker(storage, step, part) for part in range(num_parts)]
-    known: Sequence[dict[str, object]] = [asdict(marker) for marker in markers if marker is not None]
+    known: Sequence[dict[str, object]] = [asdict(marker) for marker in read_markers(storage, step, num_parts)]
     totals = {name: sum(line[name] for line in known) for name in ("rows", "bytes")}  # type: ignore[misc]
     seconds = {name: round(sum(line[name] for line in known), 3) for name in ("seconds", "processor")}  # type: ignore[misc]
     values = {"step": step, "fingerprint": fingerprint, "pyarrow": pa.__version__, **totals, **seconds, "parts": known}

@@ -83,7 +83,7 @@ def generate(
     """Complete `prompt`: pieces of text as they come, whole characters each.
 
     At most `max_tokens` tokens reach the completion; tokens that lie within what the prompt holds back do not count.
-    `stops` are ids, by default the contract's. The completion ends before a stop, or the first of `stop_texts` or the prompt's own.
+    `stops` are ids, by default the contract's. The completion ends before a stop or the first of `stop_texts` and the prompt's.
     Raises `SettingsError`, `MismatchError` when model and contract do not belong together, and `InputError` when prompt
     and completion would not fit into the model's positions: shorten the prompt.
     """

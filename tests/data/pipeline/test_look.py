@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ from typer.testing import CliRunner
 
 from starloom.cli import app
 from starloom.core.errors import InputError, SettingsError
+from starloom.data.pipeline.card import card
 from starloom.data.pipeline.finished import FinishedRun
 from starloom.data.pipeline.inspection import Filter, inspect
-from starloom.data.pipeline.statistics import statistics
+from starloom.data.pipeline.report import Count
+from starloom.data.pipeline.statistics import draw, statistics
 from starloom.recipes.data import RECIPES, recipe
 
 
@@ -75,6 +78,21 @@ def test_statistics_are_shown_and_drawn(finished: Path, tmp_path: Path) -> None:
     figures = sorted((out / "plots").iterdir())
     assert [path.stem for path in figures] == ["duplicates", "languages", "licences", "reasons", "sizes"]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in figures)
+
+
+def test_names_of_any_length_leave_room_for_their_bars(finished: Path, tmp_path: Path) -> None:
+    run = FinishedRun(str(shutil.copytree(finished, tmp_path / "out")))
+    long = "LicenseRef-of-many-words AND " * 40 + "MIT"
+    draw(replace(statistics(run), licences={long: Count(1, 1000)}), run)
+
+
+def test_the_card_names_lists_and_benchmarks(finished: Path) -> None:
+    run = FinishedRun(str(finished))
+    settings = replace(run.layout.settings, benchmarks=("sets/humaneval.jsonl", "sets/more/"), opt_out=("lists/owners",))
+    run.layout = replace(run.layout, settings=settings)
+    text = card(run, statistics(run), plots=False)
+    assert "- Benchmarks: texts with a task of `humaneval.jsonl`, `more` were dropped." in text
+    assert "- Opt-out: what `owners` names was dropped." in text
 
 
 def test_single_files_are_found_by_reason_path_and_language(finished: Path) -> None:

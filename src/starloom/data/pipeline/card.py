@@ -59,7 +59,7 @@ def _sources(found: Statistics) -> str:
     lines = ["| source | files read | MB read | files kept | MB kept |", "|---|---:|---:|---:|---:|"]
     for name, (read, kept) in list(found.sources.items())[:_ROWS]:
         lines.append(f"| {name} | {read.files:,} | {read.bytes / 1e6:,.2f} | {kept.files:,} | {kept.bytes / 1e6:,.2f} |")
-    more = f"\n{len(found.sources) - _ROWS:,} more are in `run.json`.\n" if len(found.sources) > _ROWS else ""
+    more = f"\n{len(found.sources) - _ROWS:,} more in `run.json`.\n" if len(found.sources) > _ROWS else ""
     return "\n".join(lines) + "\n" + more
 
 
@@ -89,8 +89,8 @@ def _duplicates(settings: DataSettings, found: Statistics) -> str:
 
 
 def _protection(settings: DataSettings, found: Statistics) -> str:
-    def state(names: tuple[str, ...], what: str) -> str:
-        return f"{len(names)} {what}" if names else f"no {what}"
+    def listed(names: tuple[str, ...]) -> str:
+        return ", ".join(f"`{name.rstrip('/').rpartition('/')[2]}`" for name in names)
 
     redaction = (
         f"{found.redacted.files:,} kept documents were changed: names, e-mail addresses, keys, passwords and IP addresses gave "
@@ -98,10 +98,11 @@ def _protection(settings: DataSettings, found: Statistics) -> str:
         if settings.redaction.enabled
         else "nothing was looked for or replaced"
     )
+    benchmarks = f"texts with a task of {listed(settings.benchmarks)} were dropped" if settings.benchmarks else "not looked for"
+    opt_out = f"what {listed(settings.opt_out)} names was dropped" if settings.opt_out else "no lists"
     malware = "rules for malicious source" if settings.malware.enabled else "not looked for"
     return (
-        f"- Personal data and secrets: {redaction}.\n- Benchmarks: {state(settings.benchmarks, 'files or folders of tasks')}.\n"
-        f"- Malware: {malware}.\n- Opt-out: {state(settings.opt_out, 'lists')}.\n"
+        f"- Personal data and secrets: {redaction}.\n- Benchmarks: {benchmarks}.\n- Malware: {malware}.\n- Opt-out: {opt_out}.\n"
     )
 
 
@@ -112,7 +113,7 @@ def _settings(settings: Mapping[str, Any]) -> str:
 
 def _table(name: str, counts: Mapping[str, Count]) -> str:
     rows = [f"| {key or '(none)'} | {count.files:,} | {count.bytes / 1e6:,.2f} |" for key, count in list(counts.items())[:_ROWS]]
-    more = f"\n{len(counts) - _ROWS:,} more are in `report.json`.\n" if len(counts) > _ROWS else ""
+    more = f"\n{len(counts) - _ROWS:,} more in `report.json`.\n" if len(counts) > _ROWS else ""
     return "\n".join([f"| {name} | files | MB |", "|---|---:|---:|", *rows]) + "\n" + more
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from textwrap import shorten
 from typing import Any
 
 import pyarrow.compute as pc
@@ -14,7 +15,7 @@ from starloom.data.pipeline.finished import FinishedRun
 from starloom.data.pipeline.report import Count, count_by
 
 FOLDER = "plots"
-_BARS = 25
+_BARS, _LABEL = 25, 60  # at most so many bars, with so many letters before them
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ def _bars(run: FinishedRun, name: str, title: str, values: Mapping[str, float], 
     FigureCanvasAgg(figure)
     axes: Any = figure.subplots()
     axes.barh(range(len(shown)), list(shown.values()), color="#4878a8")
-    axes.set_yticks(range(len(shown)), labels=list(shown))
+    axes.set_yticks(range(len(shown)), labels=[shorten(name, _LABEL, placeholder=" ...") for name in shown])
     axes.invert_yaxis()
     axes.set_xlabel(unit)
     more = len(values) - len(shown)

@@ -40,7 +40,7 @@ STAGES = {
 
 def write_record(out: Path, unbroken: Path, scratch: Path, docs: Path, name: str | None) -> None:
     """Write `docs` from the run at `out`; the record also from one that was not killed, and from those below `scratch`."""
-    run = FinishedRun(str(out.absolute()))
+    run, whole = (FinishedRun(str(place.absolute())) for place in (out, unbroken))
     sources = by_source(run)
     _write_docs(run, sources, docs)
     known = record.facts()
@@ -49,7 +49,7 @@ def write_record(out: Path, unbroken: Path, scratch: Path, docs: Path, name: str
     starts = json.loads((out / MEASURED).read_text())
     found = {
         "starts": starts,
-        "stages": stages(run),
+        "stages": stages(whole),
         "languages read": len(languages_read(run)),
         "unbroken": _compared(out, unbroken),
         "reads": reads(),
@@ -59,7 +59,7 @@ def write_record(out: Path, unbroken: Path, scratch: Path, docs: Path, name: str
         record.heading("A real run", known, "", *_NOTES),
         _starts(starts),
         _UNBROKEN.format(**found["unbroken"]),
-        "## Stages\n\n" + _stage_table(run),
+        "## Stages (of the run that was not killed)\n\n" + _stage_table(whole),
         "## A quarter, half and all of the files\n\n" + _size_table(sizes),
         "## Exchanges\n\n" + _exchange_table(sizes),
         "## One small read\n\n" + _read_table(found["reads"]),

@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from starloom.cli import data_look, data_run
-from starloom.core.errors import InputError, SettingsError, require
+from starloom.cli.list_files import lines_of
+from starloom.core.errors import SettingsError, require
 
 if TYPE_CHECKING:
     from starloom.data.report import Report
@@ -62,13 +63,13 @@ def build(
     if licences not in ("permissive", "any"):
         raise SettingsError(f"--licences is '{licences}'; it must be permissive or any")
     config = BuildConfig(
-        sources=(*(sources or ()), *(Path(line) for line in _lines(list_file))),
+        sources=(*(sources or ()), *(Path(line) for line in lines_of(list_file))),
         out=out,
         languages=None if languages is None else tuple(name for name in languages.split(",") if name.strip()),
         licences="any" if licences == "any" else "permissive",
         tokenizer=tokenizer,
         vocab_size=vocab_size,
-        validation=(*(validation or ()), *_lines(validation_list)),
+        validation=(*(validation or ()), *lines_of(validation_list)),
         exclude=tuple(exclude or ()),
         seed=seed,
         max_file_bytes=max_file_bytes,
@@ -102,17 +103,6 @@ def fetch(
         print(json.dumps(asdict(fetched)))
     if fetched.failed:
         raise typer.Exit(1)
-
-
-def _lines(path: Path | None) -> list[str]:
-    """The lines of a list file without comments and blanks. Raises `InputError`."""
-    if path is None:
-        return []
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"the list '{path}' cannot be read: {error}") from error
-    return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
 
 
 def _show(report: Report, console: Console) -> None:

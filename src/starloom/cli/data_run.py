@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
-from starloom.core.errors import InputError, require
+from starloom.cli.list_files import lines_of
+from starloom.core.errors import require
 
 if TYPE_CHECKING:
     from starloom.data.pipeline.settings import DataSettings
@@ -35,7 +36,7 @@ def run(
     from starloom.data.pipeline.run import run as run_pipeline
 
     settings = settings_of(recipe, set_ or [])
-    settings = replace(settings, sources=(*settings.sources, *(sources or ()), *_listed(list_file)))
+    settings = replace(settings, sources=(*settings.sources, *(sources or ()), *lines_of(list_file)))
     finished = run_pipeline(settings, out, engine=cast(Literal["local", "daft", "ray"], engine), workers=workers)
     print(finished.to_json())
 
@@ -48,13 +49,3 @@ def settings_of(recipe: str, changes: list[str]) -> DataSettings:
     from starloom.recipes.data import recipe as recipe_of
 
     return with_overrides(recipe_of(recipe), changes)
-
-
-def _listed(path: Path | None) -> list[str]:
-    if path is None:
-        return []
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"the list '{path}' cannot be read: {error}") from error
-    return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]

@@ -9,7 +9,6 @@
 #include <cstdint>
 #include <cstdio>
 #include <deque>
-#include <numeric>
 #include <random>
 #include <vector>
 

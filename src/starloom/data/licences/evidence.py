@@ -14,7 +14,7 @@ from starloom.data.licences.dep5 import read_dep5
 from starloom.data.licences.expressions import UNKNOWN, conjunction
 from starloom.data.licences.manifests import is_manifest, read_manifest
 from starloom.data.licences.names import SHORT_FIELD, canonical, normalised
-from starloom.data.licences.notices import without_bundled
+from starloom.data.licences.parts import Part, parts_of, without
 from starloom.data.licences.recognition import recognise
 from starloom.data.licences.words import passages, words_of
 
@@ -42,9 +42,9 @@ _FIELD = re.compile(r"\blicen[cs]es?(?:__)?[\"']?[ \t]*(?:[:=]|=>|>|::)[ \t]*[\"
 class Evidence:
     """The file at `path` states `expression`.
 
-    `scope` tells for whom: the `file` itself, its `folder`, or the files that match `patterns` (DEP-5). `rule` tells how it
-    was found (`spdx tag`, `text`, `notice`, `choice`, `field`, `vague`, a manifest's field, `Files: ...`), `score` how well:
-    the part of a licence text that is there, 1 for everything else.
+    `scope` tells for whom: the `file` itself, its `folder`, or the files that match `patterns` (of DEP-5 or `parts.py`). `rule`
+    tells how it was found (`spdx tag`, `text`, `notice`, `choice`, `field`, `vague`, a manifest's field, `Files: ...`), `score`
+    how well: the part of a licence text that is there, 1 for everything else.
     """
 
     path: str
@@ -137,13 +137,23 @@ def _for_others(path: str, text: str, own: list[Evidence]) -> list[Evidence]:
 
 
 def _licence_file(path: str, text: str) -> list[Evidence]:
-    """A licence file as a whole; one that only names its licence; else something unknown."""
+    """A licence file as a whole; one that only names its licence; else something unknown. Parts of it for named files."""
     if _CRAN_TEMPLATE.fullmatch(text):
         return []
-    expressions, text = _spdx_tags(text)
+    parts = parts_of(text)
+    named = [_named_files(path, part) for part in parts if not part.is_compiled]
+    expressions, text = _spdx_tags(without(text, parts))
     tags = [Evidence(path, expression, "spdx tag", scope="folder") for expression in expressions]
-    matches = recognise(without_bundled(words_of(text)))
+    matches = recognise(words_of(text))
     stated = [Evidence(path, match.expression, match.rule, match.score, "folder") for match in matches if match.rule != "vague"]
     if not tags and not stated and len(text) <= SHORT_FIELD:
         return [Evidence(path, normalised(text), "name", scope="folder")]
-    return tags + stated or [Evidence(path, UNKNOWN, "unknown text", scope="folder")]
+    return (tags + stated or [Evidence(path, UNKNOWN, "unknown text", scope="folder")]) + named
+
+
+def _named_files(path: str, part: Part) -> Evidence:
+    """What a part of a licence file says of the files that it names."""
+    tags, text = _spdx_tags(part.text)
+    stated = tags + [match.expression for match in recognise(words_of(text)) if match.rule != "vague"]
+    rule = f"Files: {' '.join(part.patterns[::2])[:80]}"
+    return Evidence(path, conjunction(stated) or UNKNOWN, rule, 1.0, "patterns", part.patterns)

@@ -16,7 +16,7 @@ from typing import Any
 
 from starloom.data.licences.expressions import UNKNOWN
 from starloom.data.licences.names import SHORT_FIELD, normalised
-from starloom.data.licences.notices import without_bundled
+from starloom.data.licences.parts import parts_of, without
 from starloom.data.licences.recognition import recognise
 from starloom.data.licences.words import words_of
 
@@ -67,7 +67,8 @@ def _licence_field(field: str) -> list[str]:
     if not field or field.upper() == "UNKNOWN":
         return []
     if len(field) > SHORT_FIELD or field.count("\n") > 2:
-        return [match.expression for match in recognise(without_bundled(words_of(field)))] or [UNKNOWN]
+        own = without(field, [part for part in parts_of(field) if part.is_compiled])
+        return [match.expression for match in recognise(words_of(own))] or [UNKNOWN]
     return [normalised(field)]
 
 

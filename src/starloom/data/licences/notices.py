@@ -80,7 +80,6 @@ class _Phrase:
 @dataclass(frozen=True, slots=True)
 class _Rules:
     silent: re.Pattern[str]
-    cut: re.Pattern[str]
     families: tuple[_Family, ...]
     phrases: tuple[_Phrase, ...]
     vague: tuple[_Phrase, ...]
@@ -91,7 +90,6 @@ def _rules() -> _Rules:
     table = json.loads(files("starloom.data.licences").joinpath("notices.json").read_text(encoding="utf-8"))
     return _Rules(
         _any_of(table["silent"]),
-        _any_of(table["cut"]),
         tuple(map(_family, table["families"])),
         tuple(map(_phrase, table["phrases"])),
         tuple(map(_phrase, table["vague"])),
@@ -149,8 +147,3 @@ def vague_in(words: list[str]) -> list[str]:
 def offers_choice(words: list[str]) -> bool:
     """Whether `words` say that one of the licences that they name is enough."""
     return bool(_CHOICE.search(" ".join(words)))
-
-
-def without_bundled(words: list[str]) -> list[str]:
-    """The words of a licence file without the part about compiled libraries in the same archive, which are never read."""
-    return _rules().cut.split(" ".join(words), maxsplit=1)[0].split()

@@ -9,7 +9,7 @@ round.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -87,9 +87,10 @@ class Propagation:
     """What applies to the paths of one repository, from its evidence."""
 
     def __init__(self, paths: Iterable[str], evidence: Iterable[Evidence]) -> None:
+        paths = list(paths)
         self._folders = _folders_of(paths)
         self._own: dict[str, list[Evidence]] = {}
-        self._patterns: dict[str, list[tuple[re.Pattern[str], Evidence]]] = {}
+        self._patterns: dict[tuple[str, str], list[tuple[re.Pattern[str], Evidence]]] = {}
         findings = []
         for item in evidence:
             if item.scope == "file":
@@ -97,8 +98,13 @@ class Propagation:
             elif item.scope == "folder":
                 findings.append(_Finding(self._covers(item.path), _where(item), item.expression, _is_choice_of_manifest(item)))
             else:
-                folder = item.path.removesuffix("debian/copyright")
-                self._patterns.setdefault(folder, []).append((matcher(item.patterns), item))
+                folder, pattern = self._covers(item.path), matcher(item.patterns)
+                if item.path.endswith("debian/copyright"):
+                    self._patterns.setdefault((folder, ""), []).append((pattern, item))
+                elif any(map(pattern.fullmatch, _inside(folder, paths))):
+                    self._patterns.setdefault((folder, _where(item)), []).append((pattern, item))
+                else:
+                    findings.append(_Finding(folder, _where(item), item.expression))
         self._findings: dict[str, list[_Finding]] = {}
         for finding in _without_explained(sorted(findings, key=lambda finding: finding.where)):
             self._findings.setdefault(finding.folder, []).append(finding)
@@ -129,10 +135,9 @@ class Propagation:
         return found
 
     def _declared(self, path: str) -> Iterable[Evidence]:
-        """The last paragraph of each `debian/copyright` above that names the file."""
-        for folder, paragraphs in self._patterns.items():
-            if path.startswith(folder):
-                inside = path.removeprefix(folder)
+        """The last paragraph of each `debian/copyright` above that names the file, and all parts of licence files that do."""
+        for (folder, _), paragraphs in self._patterns.items():
+            for inside in _inside(folder, [path]):
                 yield from [item for pattern, item in reversed(paragraphs) if pattern.fullmatch(inside)][:1]
 
     def _covers(self, path: str) -> str:
@@ -149,6 +154,11 @@ class Propagation:
             if inside.startswith(prefix) and inside and folder in self._folders:
                 return folder
         return above
+
+
+def _inside(folder: str, paths: Iterable[str]) -> Iterator[str]:
+    """Those of `paths` that are below `folder`, as seen from there."""
+    return (path.removeprefix(folder) for path in paths if path.startswith(folder))
 
 
 def _folders_of(paths: Iterable[str]) -> set[str]:

@@ -1,19 +1,30 @@
-"""What ScanCode says of the licences of real files, kept in a store, so that asking goes on where it stopped; and the sample of
-files that is asked about. For `benchmarks/licences.py`."""
+"""What ScanCode says of the licences of real files, kept in a store, so that asking goes on where it stopped; and what follows
+for the files around them. For `benchmarks/licences.py`.
+
+ScanCode joins all that it finds in a file with AND. Of files that speak for others three things are told apart, by its answers:
+
+1. What its reader of package manifests declares stands for the manifest.
+2. Where a licence file has parts that name their files (`starloom.data.licences.parts`), a match in such a part speaks for these
+   files; for none if they are compiled libraries.
+3. Where some file offers a choice (`mit OR gpl-3.0`), the licences of that choice are not demanded once more by the texts beside
+   it: a package that is "dual licensed" comes with both texts.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from starloom.data.licences.evidence import speaks_for_others
+from licence_packages import Sampled
+
+from starloom.data.licences.evidence import Evidence, is_licence_file
 from starloom.data.licences.expressions import Both, Either, Expression, WithException, parse
+from starloom.data.licences.manifests import is_manifest
+from starloom.data.licences.parts import parts_of
 from starloom.data.licences.policies import Policy
 
 Standing = Literal["keep", "none", "drop"]
@@ -23,82 +34,8 @@ NEUTRAL = {"dco-1.1", "generic-cla", "google-cla", "jetty-ccla-1.1", "newton-kin
     "generic-trademark",
     "warranty-disclaimer",
 }
-INFO = re.compile(r"\.(dist|egg)-info/")
-LICENCE_FOLDERS = ("licenses", "LICENSES", "licences")
+REFERENCES = ("unknown-license-reference", "free-unknown")  # "see the licence", "is free software"
 ASK = Path(__file__).parent / "peers" / "ask_scancode.py"
-
-
-@dataclass(frozen=True)
-class Sampled:
-    """A file of an unpacked package: `packages/repository/path`, with its text."""
-
-    repository: str
-    path: str
-    text: str
-
-    @property
-    def sha256(self) -> str:
-        """Of its bytes, hex."""
-        return hashlib.sha256(self.text.encode()).hexdigest()
-
-
-def read_text(place: Path, most: int) -> str | None:
-    """The text of a file; None for links, what is longer than `most` bytes, and what is not UTF-8 or holds NUL."""
-    if place.is_symlink() or not place.is_file() or place.stat().st_size > most:
-        return None
-    data = place.read_bytes()
-    try:
-        return None if b"\0" in data else data.decode("utf-8")
-    except UnicodeDecodeError:
-        return None
-
-
-def paths_of(repository: Path) -> list[str]:
-    """All files below a package's folder, in order."""
-    return sorted(place.relative_to(repository).as_posix() for place in repository.rglob("*") if place.is_file())
-
-
-def sample(packages: Path, count: int) -> list[Sampled]:
-    """`count` texts of 30 to 200,000 bytes, one from each package in turn, in the order of their paths' SHA-256; none twice."""
-    turns = [_shuffled(folder) for folder in sorted(packages.iterdir())]
-    found: list[Sampled] = []
-    seen: set[str] = set()
-    while len(found) < count and turns:
-        for turn in list(turns):
-            one = next((one for one in turn if one.sha256 not in seen), None)
-            if one is None:
-                turns.remove(turn)
-                continue
-            seen.add(one.sha256)
-            found.append(one)
-    return found[:count]
-
-
-def _shuffled(folder: Path) -> Iterator[Sampled]:
-    def rank(path: str) -> bytes:
-        return hashlib.sha256(f"{folder.name}/{path}".encode()).digest()
-
-    for path in sorted(paths_of(folder), key=rank):
-        text = read_text(folder / path, 200_000)
-        if text is not None and len(text.encode()) >= 30:
-            yield Sampled(folder.name, path, text)
-
-
-def candidates(packages: Path, files: Iterable[Sampled]) -> list[Sampled]:
-    """The licence files, manifests and the like in the folders of `files` and above them."""
-    folders: dict[str, set[str]] = {}
-    for file in files:
-        parts = file.path.split("/")[:-1]
-        folders.setdefault(file.repository, set()).update("/".join(parts[:depth]) for depth in range(len(parts) + 1))
-    found = []
-    for repository, inside in folders.items():
-        for path in paths_of(packages / repository):
-            folder, _, name = path.rpartition("/")
-            near = folder in inside or folder.rpartition("/")[2] in LICENCE_FOLDERS or INFO.search(path)
-            if near and not path.startswith("debian/") and speaks_for_others(name):
-                text = read_text(packages / repository / path, 1_000_000)
-                found += [] if text is None else [Sampled(repository, path, text)]
-    return found
 
 
 @dataclass(frozen=True)
@@ -119,11 +56,29 @@ class ScanCode:
         """SPDX identifier and category of every key that occurs."""
         return {key: value for answer in self.answers.values() for key, value in answer["licences"].items()}
 
+    def of_others(self, file: Sampled) -> list[Evidence]:
+        """What a licence file, manifest or the like says of the files around it; empty for one that was not answered."""
+        answer = self.answers.get(file.sha256, {})
+        if declared := answer.get("declared"):
+            return [Evidence(file.path, declared, "text", scope="folder")]
+        parts = parts_of(file.text) if is_licence_file(file.path) else []
+        if not parts:
+            return [Evidence(file.path, answer["expression"], "text", scope="folder")] if answer.get("expression") else []
+        found = []
+        for expression, first, _ in answer.get("matches", ()):
+            part = next((part for part in parts if part.start <= _line_start(file.text, first) < part.end), None)
+            if part is None:
+                found.append(Evidence(file.path, expression, "text", scope="folder"))
+            elif not part.is_compiled:
+                found.append(Evidence(file.path, expression, f"line {first}", 1.0, "patterns", part.patterns))
+        return found
+
     def standing(self, expression: str | None, policy: Policy) -> Standing:
         """By ScanCode's own categories and Blue Oak's list (through the policy): the decisions of The Stack v2."""
-        tree = parse(expression) if expression else None
-        if tree is None:
+        if not expression:
             return "none"
+        tree = parse(expression)
+        assert tree is not None, f"'{expression}' cannot be read"
         worst = _worth(tree, self.categories, policy)
         return "keep" if worst == 2 else "none" if worst == 0 else "drop"
 
@@ -133,6 +88,43 @@ class ScanCode:
         known = self.categories
         copyleft = names is not None and any("Copyleft" in known[key]["category"] for key in _keys(names) if key in known)
         return copyleft and self.standing(expression, policy) == "drop"
+
+
+def _line_start(text: str, number: int) -> int:
+    """The place of the first character of a line, counted from 1."""
+    return sum(map(len, text.splitlines(keepends=True)[: number - 1]))
+
+
+def with_choices(expression: str) -> str:
+    """`expression` without the licences that it demands although another part of it offers them as a choice."""
+    tree = parse(expression)
+    assert tree is not None or not expression, f"'{expression}' cannot be read"
+    parts = list(_all_of(tree)) if tree is not None else []
+    offered = {_stem(key) for part in parts if isinstance(part, Either) for key in _keys(part)}
+    needed = (_written(part) for part in parts if not (isinstance(part, str) and _stem(part) in offered))
+    return " AND ".join(dict.fromkeys(needed))
+
+
+def _all_of(tree: Expression) -> Iterator[Expression]:
+    if isinstance(tree, Both):
+        for part in tree.parts:
+            yield from _all_of(part)
+    else:
+        yield tree
+
+
+def _written(tree: Expression) -> str:
+    match tree:
+        case Either(parts) | Both(parts):
+            return f"({(' OR ' if isinstance(tree, Either) else ' AND ').join(map(_written, parts))})"
+        case WithException(licence, exception):
+            return f"{licence} WITH {exception}"
+        case _:
+            return tree
+
+
+def _stem(key: str) -> str:
+    return key.removesuffix("-plus")
 
 
 def _worth(tree: Expression, categories: Mapping[str, Mapping[str, str]], policy: Policy) -> int:
@@ -145,8 +137,8 @@ def _worth(tree: Expression, categories: Mapping[str, Mapping[str, str]], policy
             return -1 if -1 in worths else max(worths)
         case WithException(licence, _):
             return _worth(licence, categories, policy)
-    if tree in NEUTRAL or tree == "unknown-license-reference":
-        return int(tree not in NEUTRAL)
+    if tree in NEUTRAL or tree in REFERENCES:
+        return int(tree in REFERENCES)
     known = categories[tree]
     listed = known["category"] in ("Permissive", "Public Domain") or policy.standing(known["spdx"]) == "permissive"
     return 2 if listed else -1
@@ -165,5 +157,8 @@ def _keys(tree: Expression) -> Iterator[str]:
 
 def ask(python: Path, store: Path, packages: Path, files: Iterable[Sampled]) -> None:
     """Let ScanCode (of the environment of `python`) answer what the store lacks; about a second a file."""
-    names = (json.dumps({"sha256": file.sha256, "place": str(packages / file.repository / file.path)}) for file in files)
-    subprocess.run([str(python), str(ASK), str(store)], input="\n".join(names), text=True, check=True)
+    asked = (
+        {"sha256": file.sha256, "place": str(packages / file.repository / file.path), "manifest": is_manifest(file.name)}
+        for file in files
+    )
+    subprocess.run([str(python), str(ASK), str(store)], input="\n".join(map(json.dumps, asked)), text=True, check=True)

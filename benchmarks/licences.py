@@ -1,11 +1,13 @@
 """The licence detector on real packages: speed, SPDX's texts, and agreement with ScanCode and with Debian's copyright files.
 
-    python benchmarks/licences.py PACKAGES --answers ANSWERS.jsonl [--scancode PYTHON] [--files 2000] [--record licences]
+    mkdir fetched && cp benchmarks/licences/fetch.lock fetched
+    starloom data fetch benchmarks/licences/names.txt --out fetched
+    python benchmarks/licences.py PACKAGES --fetched fetched --answers ANSWERS.jsonl [--scancode PYTHON] [--record licences]
 
-PACKAGES holds unpacked packages, a folder each. ANSWERS keeps what ScanCode said; with --scancode (the interpreter of an
-environment that has it, see `peers/ask_scancode.py`) files that it lacks are asked about first. "Alone" judges a file by itself,
-"in its package" with all licence files around it. Debian's files are the truth only for paths whose paragraph we can read, and
-play no part in our own verdicts here.
+PACKAGES holds unpacked packages, a folder each; those of `fetched` are unpacked there first. ANSWERS keeps what ScanCode said;
+with --scancode (the interpreter of an environment that has it, see `peers/ask_scancode.py`) files that it lacks are asked about
+first. "Alone" judges a file by itself, "in its package" with all licence files around it. Debian's files are the truth only for
+paths whose paragraph we can read, and play no part in our own verdicts here.
 """
 
 from __future__ import annotations
@@ -19,10 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import record
-from licence_truths import Sampled, ScanCode, ask, candidates, paths_of, read_text, sample
+from licence_packages import Sampled, candidates, paths_of, read_text, sample, unpack
+from licence_truths import ScanCode, ask, with_choices
 
 from starloom.data.licences.dep5 import matcher, read_dep5
 from starloom.data.licences.evidence import Evidence, file_evidence, speaks_for_others
+from starloom.data.licences.expressions import conjunction
 from starloom.data.licences.policies import Policy, open_policy
 from starloom.data.licences.texts import spdx_texts, texts_in
 from starloom.data.licences.verdicts import Propagation, Verdict, judge
@@ -74,10 +78,9 @@ def our_verdicts(packages: Path, files: Sequence[Sampled], policy: Policy) -> li
     paths: dict[str, list[str]] = {}
     for repository in {file.repository for file in files}:
         paths[repository] = paths_of(packages / repository)
-        around = [path for path in paths[repository] if speaks_for_others(path) and not path.startswith("debian/")]
+        around = [path for path in paths[repository] if speaks_for_others(path) and "/debian/" not in f"/{path}"]
         texts = ((path, read_text(packages / repository / path, 1_000_000)) for path in around)
-        found = [item for path, text in texts if text is not None for item in file_evidence(path, text)]
-        evidence[repository] = [item for item in found if item.scope != "patterns"]
+        evidence[repository] = [item for path, text in texts if text is not None for item in file_evidence(path, text)]
     for file in files:
         evidence[file.repository] += [item for item in file_evidence(file.path, file.text) if item.scope == "file"]
     known = {name: dict(zip(inside, judge(inside, evidence[name], policy), strict=True)) for name, inside in paths.items()}
@@ -87,14 +90,14 @@ def our_verdicts(packages: Path, files: Sequence[Sampled], policy: Policy) -> li
 def their_expressions(packages: Path, files: Sequence[Sampled], around: Sequence[Sampled], scancode: ScanCode) -> list[str]:
     """What ScanCode says of each file and of the licence files around it, joined by the same propagation."""
     evidence: dict[str, list[Evidence]] = {}
-    for scope, members in (("folder", around), ("file", files)):
-        for file in members:
-            if expression := scancode.answers.get(file.sha256, {}).get("expression"):
-                evidence.setdefault(file.repository, []).append(Evidence(file.path, expression, "text", 1.0, scope))  # type: ignore[arg-type]
+    for file in around:
+        evidence.setdefault(file.repository, []).extend(scancode.of_others(file))
     inside = {
         name: Propagation(paths_of(packages / name), evidence.get(name, ())) for name in {file.repository for file in files}
     }
-    return [inside[file.repository].of(file.path)[0] for file in files]
+    above = (with_choices(inside[file.repository].of(file.path)[0]) for file in files)
+    own = (scancode.answers[file.sha256]["expression"] for file in files)
+    return [conjunction(f"({part})" for part in both if part) for both in zip(above, own, strict=True)]
 
 
 def agreement(ours: Sequence[str], theirs: Sequence[str], copyleft: Sequence[bool]) -> dict[str, Any]:
@@ -213,6 +216,7 @@ COUNTS = ("kept, theirs drop", "dropped, theirs keep", "copyleft", "copyleft kep
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("packages", type=Path)
+    parser.add_argument("--fetched", type=Path)
     parser.add_argument("--answers", type=Path, required=True)
     parser.add_argument("--scancode", type=Path)
     parser.add_argument("--files", type=int, default=2000)
@@ -220,6 +224,8 @@ def main() -> None:
     parser.add_argument("--record")
     given = parser.parse_args()
     facts, policy = record.facts(), open_policy()
+    if given.fetched:
+        unpack(given.fetched, given.packages)
     files = sample(given.packages, given.files)
     if given.scancode:
         ask(given.scancode, given.answers, given.packages, [*candidates(given.packages, files), *files])

@@ -80,3 +80,18 @@ def test_a_field_of_metadata_loses_the_parts_about_compiled_libraries_alone() ->
     compiled = f"{MIT}\nName: GCC\nFiles: libgfortran*.so\nLicense: GPL-3.0-or-later\n  {GPL}"
     assert kept({"PKG-INFO": metadata(compiled), "a.py": ""})["a.py"]
     assert not kept({"PKG-INFO": metadata(compiled.replace(".so", ".c")), "a.py": ""})["a.py"]
+
+
+PACKAGED = f"""It was downloaded from there. {MIT}
+The Debian packaging is copyright (C) 1999 Somebody and
+{GPL}
+On Debian systems, the complete text of the GNU General Public License
+can be found in /usr/share/common-licenses/GPL-3.
+"""
+
+
+def test_what_a_debian_copyright_in_free_form_says_of_the_packaging_holds_for_that_folder() -> None:
+    files = {"debian/copyright": PACKAGED, "debian/rules": "", "a.c": ""}
+    assert kept(files) == {"debian/copyright": False, "debian/rules": False, "a.c": True}
+    assert not kept(files | {"debian/copyright": PACKAGED + "\n" + GPL})["a.c"]
+    assert not kept({"LICENSE": PACKAGED, "a.c": ""})["a.c"]

@@ -1,12 +1,14 @@
-"""The parts of a licence file that speak for named files alone, as wheels of numpy, scipy and matplotlib list what they bundle:
+"""The parts of a licence file that speak for named files alone. Two forms are known. Wheels of numpy, scipy and matplotlib list
+what they bundle:
 
     Name: OpenBLAS
     Files: numpy.libs/libscipy_openblas*.so
     License: BSD-3-Clause
       Copyright (c) ...
 
-A part goes on to the next `Name:` or a rule (`----`) no further in than its own `Name:`; texts that are announced as "referred to
-above" belong to it. Prose that limits a licence to some files is not taken for a part: what follows it may speak for all again.
+Such a part goes on to the next `Name:` or a rule (`----`) no further in than its own `Name:`; texts that are announced as
+"referred to above" belong to it. And a `debian/copyright` in free form ends in a paragraph on "the Debian packaging": the folder
+`debian`. Other prose that limits a licence to some files is not taken for a part: what follows it may speak for all again.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ MOST_PARTS = 1000  # a file with more is not divided
 
 _HEAD = re.compile(r"^(?P<indent>[ \t]*+)Name:[^\n]*+\n(?P=indent)Files:[ \t]*+(?P<files>[^\n]++)\n", re.MULTILINE)
 _RULE = re.compile(r"^([ \t]*+)-{4,}+[ \t]*+$(?P<referred>\s++Full text of license texts referred to above\b)?", re.MULTILINE)
+_PARAGRAPH = r"[^\n]*+\n?(?:[^\n]++\n?)*+"
+_PACKAGING = re.compile(rf"^[ \t]*+The Debian packaging is\b{_PARAGRAPH}(?:\n++On Debian systems, {_PARAGRAPH})?", re.MULTILINE)
 _COMPILED = re.compile(r".*\.(?:so|dylib|dll|pyd)(?:[.\d*]*)", re.DOTALL)
 
 
@@ -40,8 +44,10 @@ class Part:
 def parts_of(text: str) -> list[Part]:
     """The parts of the licence file `text` that name their files, in order. Linear in its length."""
     heads = list(_HEAD.finditer(text))
-    if not heads or len(heads) > MOST_PARTS:
+    if len(heads) > MOST_PARTS:
         return []
+    if not heads:
+        return [Part(found.start(), found.end(), found[0], ("debian/*",)) for found in _PACKAGING.finditer(text)]
     ends = [*(head.start() for head in heads[1:]), len(text)]
     return [_part(text, head, end) for head, end in zip(heads, ends, strict=True)]
 

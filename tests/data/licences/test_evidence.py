@@ -31,6 +31,13 @@ def said(text: str, path: str = "a.c") -> list[str]:
         ("built with GNAT GPL; copyright law is GPL compatible", []),
         ("This licence is compatible with the GNU General Public License, version 3.", []),
         ("The license is GPL compatible, you may compile Vim with GPL libraries and distribute it.", []),
+        ("Licence: MIT or GPL Version 2 licenses (dual licensed)", ["MIT OR GPL-2.0-only"]),
+        (
+            "under the terms of either the MIT License or the GNU General Public License (GPL) Version 2.",
+            ["MIT OR GPL-2.0-only"],
+        ),
+        ("under either the GPL version 2 or later. Tests have the MIT license.", ["MIT", "GPL-2.0-or-later"]),
+        ("under either the GPL or a commercial license. The tests have the MIT license.", ["MIT", "GPL-1.0-or-later"]),
         ("Licensed under the GPL. It is compatible with the GPLv3.", ["GPL-1.0-or-later"]),
         ("<license>BSD 3-Clause</license>", ["BSD-3-Clause"]),
         ("license = the_licence(of, it)", []),

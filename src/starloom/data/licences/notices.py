@@ -21,7 +21,12 @@ _VERSION = r"(?P<major>\d)(?: (?P<minor>\d\w?))?"
 _BEFORE = re.compile(rf"(?:version|v) ?{_VERSION}(?: or (?:any )?later(?: version)?)? of the (?:terms of the )?(?:gnu )?$")
 _AFTER = re.compile(rf"^(?:(?: (?!gnu |version |[al]?gpl)\w++){{0,14}}? (?:version |ver |v)|(?: license)?(?: v| )?){_VERSION}\b")
 _LATER = re.compile(r"\b(?:(?:any|or|or any|and) (?:later|newer)|or (?:above|higher|greater)|v\d plus)\b")
-_DUAL = re.compile(r"\b(?:dual|dually) ?(?:licensed|license) (?:\w++ ){0,6}(?:under|with) (?:\w++ ){0,22}(?:\w++)")
+_DUAL = re.compile(
+    r"\b(?:dual|dually) ?(?:licensed|license) (?:\w++ ){0,6}(?:under|with) (?:\w++ ){0,22}(?:\w++)"
+    r"|\blicense (?:\w++ ){1,6}?or (?:\w++ ){1,6}?dual(?:ly)? licensed\b"
+    r"|\bunder (?:the terms of )?either (?!version)(?:\w++ ){1,8}?or (?!at |any |later |newer )(?:\w++ ){0,7}?license\b"
+    r"(?: (?:a?l?gpl )?version \d)?"
+)
 _LICENSING = re.compile(r"\b(?:licen[cs]\w*|under|terms|released|distributed|covered|copyright\w*|copyleft)\b")
 _CHOICE = re.compile(
     r"\balternatively (?:\w++ ){0,40}(?:gnu|gpl)\b|\bdual (?:mit|bsd) gpl\b"

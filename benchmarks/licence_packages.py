@@ -17,7 +17,7 @@ from starloom.data.sources.source import open_source
 
 KIND = {"debian": "deb", "npm": "npm", "pypi": "pypi", "pypi-source": "pypi"}
 INFO = re.compile(r"\.(dist|egg)-info/")
-LICENCE_FOLDERS = ("licenses", "LICENSES", "licences")
+LICENCE_FOLDERS = ("licenses", "licences", "license")
 
 
 def unpack(fetched: Path, packages: Path) -> None:
@@ -118,7 +118,7 @@ def candidates(packages: Path, files: Iterable[Sampled]) -> list[Sampled]:
     for repository, inside in folders.items():
         for path in paths_of(packages / repository):
             folder, _, name = path.rpartition("/")
-            near = folder in inside or folder.rpartition("/")[2] in LICENCE_FOLDERS or INFO.search(path)
+            near = folder in inside or folder.rpartition("/")[2].casefold() in LICENCE_FOLDERS or INFO.search(path)
             if near and "/debian/" not in f"/{path}" and speaks_for_others(name):
                 text = read_text(packages / repository / path, 1_000_000)
                 found += [] if text is None else [Sampled(repository, path, text)]

@@ -3,16 +3,19 @@ for the files around them. For `benchmarks/licences.py`.
 
 ScanCode joins all that it finds in a file with AND. Of files that speak for others three things are told apart, by its answers:
 
-1. What its reader of package manifests declares stands for the manifest.
-2. Where a licence file has parts that name their files (`starloom.data.licences.parts`), a match in such a part speaks for these
-   files; for none if they are compiled libraries.
+1. What its reader of package manifests declares stands for the manifest; of Python's METADATA only the header counts.
+2. Where a file has parts that name their files (`starloom.data.licences.parts`), a match in such a part speaks for these files;
+   for none if they are compiled libraries.
 3. Where some file offers a choice (`mit OR gpl-3.0`), the licences of that choice are not demanded once more by the texts beside
    it: a package that is "dual licensed" comes with both texts.
+4. A GNU licence that is matched in a line or two counts only if they name it (one rule finds the LGPL in "all code in the project
+   is licenced under the"), and not in the footnotes of Python's licence, which speak about the GPL.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,7 +24,7 @@ from typing import Any, Literal
 
 from licence_packages import Sampled
 
-from starloom.data.licences.evidence import Evidence, is_licence_file
+from starloom.data.licences.evidence import Evidence
 from starloom.data.licences.expressions import Both, Either, Expression, WithException, parse
 from starloom.data.licences.manifests import is_manifest
 from starloom.data.licences.parts import parts_of
@@ -35,6 +38,12 @@ NEUTRAL = {"dco-1.1", "generic-cla", "google-cla", "jetty-ccla-1.1", "newton-kin
     "warranty-disclaimer",
 }
 REFERENCES = ("unknown-license-reference", "free-unknown")  # "see the licence", "is free software"
+PYTHON_METADATA = ("METADATA", "PKG-INFO")
+GNU = re.compile(r"gpl|gnu|general public|copyleft", re.IGNORECASE)
+PYTHON_FOOTNOTE = re.compile(
+    r"GPL-compatible doesn't mean|All Python licenses, unlike the GPL|GPL-compatible licenses make it possible to combine Python"
+    r"|other software that is released under the GPL; the others don't|\"not incompatible\" with the GPL"
+)
 ASK = Path(__file__).parent / "peers" / "ask_scancode.py"
 
 
@@ -56,17 +65,23 @@ class ScanCode:
         """SPDX identifier and category of every key that occurs."""
         return {key: value for answer in self.answers.values() for key, value in answer["licences"].items()}
 
+    def of_itself(self, file: Sampled) -> str | None:
+        """What a file says of its own licence."""
+        expression: str | None = self.answers[file.sha256].get("declared") or self.answers[file.sha256]["expression"]
+        return expression
+
     def of_others(self, file: Sampled) -> list[Evidence]:
         """What a licence file, manifest or the like says of the files around it; empty for one that was not answered."""
         answer = self.answers.get(file.sha256, {})
         if declared := answer.get("declared"):
             return [Evidence(file.path, declared, "text", scope="folder")]
-        parts = parts_of(file.text) if is_licence_file(file.path) else []
-        if not parts:
-            return [Evidence(file.path, answer["expression"], "text", scope="folder")] if answer.get("expression") else []
-        found = []
-        for expression, first, _ in answer.get("matches", ()):
-            part = next((part for part in parts if part.start <= _line_start(file.text, first) < part.end), None)
+        parts, lines, found = parts_of(file.text), file.text.splitlines(keepends=True), []
+        last_line = lines.index("\n") if file.name in PYTHON_METADATA and "\n" in lines else len(lines)
+        for expression, first, last in answer.get("matches", ()):
+            if first > last_line or (last - first < 2 and not _is_named(expression, "".join(lines[first - 1 : last]))):
+                continue
+            start = sum(map(len, lines[: first - 1]))
+            part = next((part for part in parts if part.start <= start < part.end), None)
             if part is None:
                 found.append(Evidence(file.path, expression, "text", scope="folder"))
             elif not part.is_compiled:
@@ -90,9 +105,9 @@ class ScanCode:
         return copyleft and self.standing(expression, policy) == "drop"
 
 
-def _line_start(text: str, number: int) -> int:
-    """The place of the first character of a line, counted from 1."""
-    return sum(map(len, text.splitlines(keepends=True)[: number - 1]))
+def _is_named(expression: str, lines: str) -> bool:
+    """Whether the matched `lines` name the GNU licences of `expression`, and not only to speak about them; True for others."""
+    return "gpl" not in expression or bool(GNU.search(lines) and not PYTHON_FOOTNOTE.search(lines))
 
 
 def with_choices(expression: str) -> str:
@@ -140,6 +155,8 @@ def _worth(tree: Expression, categories: Mapping[str, Mapping[str, str]], policy
     if tree in NEUTRAL or tree in REFERENCES:
         return int(tree in REFERENCES)
     known = categories[tree]
+    if known["category"] == "Patent License":  # grants more, beside a licence
+        return 0
     listed = known["category"] in ("Permissive", "Public Domain") or policy.standing(known["spdx"]) == "permissive"
     return 2 if listed else -1
 

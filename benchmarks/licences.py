@@ -96,7 +96,7 @@ def their_expressions(packages: Path, files: Sequence[Sampled], around: Sequence
         name: Propagation(paths_of(packages / name), evidence.get(name, ())) for name in {file.repository for file in files}
     }
     above = (with_choices(inside[file.repository].of(file.path)[0]) for file in files)
-    own = (scancode.answers[file.sha256]["expression"] for file in files)
+    own = map(scancode.of_itself, files)
     return [conjunction(f"({part})" for part in both if part) for both in zip(above, own, strict=True)]
 
 
@@ -118,7 +118,7 @@ def beside_scancode(packages: Path, files: Sequence[Sampled], scancode: ScanCode
     """Agreement on the files that ScanCode has answered, alone and in their packages."""
     known = [file for file in files if file.sha256 in scancode.answers]
     around = [file for file in candidates(packages, known) if file.sha256 in scancode.answers]
-    alone = [scancode.answers[file.sha256]["expression"] for file in known]
+    alone = [scancode.of_itself(file) for file in known]
     whole = their_expressions(packages, known, around, scancode)
     own = [judge([f.path], [e for e in file_evidence(f.path, f.text) if e.scope == "file"], policy)[0] for f in known]
     verdicts = our_verdicts(packages, known, policy)

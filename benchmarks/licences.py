@@ -122,7 +122,7 @@ def beside_scancode(packages: Path, files: Sequence[Sampled], scancode: ScanCode
     whole = their_expressions(packages, known, around, scancode)
     own = [judge([f.path], [e for e in file_evidence(f.path, f.text) if e.scope == "file"], policy)[0] for f in known]
     verdicts = our_verdicts(packages, known, policy)
-    results: dict[str, Any] = {"seconds": [scancode.answers[file.sha256]["seconds"] for file in known]}
+    results: dict[str, Any] = {"asked": len(files), "seconds": [scancode.answers[file.sha256]["seconds"] for file in known]}
     for name, mine, theirs in (("alone", own, alone), ("in its package", verdicts, whole)):
         kinds = [KIND[verdict.licence_type] for verdict in mine]
         standings = [scancode.standing(expression, policy) for expression in theirs]
@@ -177,7 +177,8 @@ def markdown(result: dict[str, Any]) -> str:
     scancode = result["scancode"]
     if scancode["seconds"]:
         lines.append(
-            f"ScanCode on the sample: {1 / statistics.mean(scancode['seconds']):.1f} files/s of processor time in one process."
+            f"ScanCode has answered {len(scancode['seconds']):,} of the {scancode['asked']:,} files of the sample, one of each package "
+            f"in turn: {1 / statistics.mean(scancode['seconds']):.1f} files/s of processor time in one process."
         )
     lines += ["", f"SPDX's {texts['texts']} texts (equal ones count as one):", ""]
     kinds = ("as it is", "as a comment", "damaged")

@@ -3,7 +3,7 @@
 
     python benchmarks/protection.py FOLDER_OF_WHEELS --benchmarks PATH [--benchmarks PATH ...] [--files 20000] [--record NAME]
 
-Contamination is planted: every task's text as it is, with comment marks before its lines, and with its most frequent names changed, in the
+Contamination is planted: every task's text as it is, with comment marks before its lines, and with its names changed, in the
 middle of a real file. The real files themselves are the negatives (of malware too: what the rules drop there is a false alarm until
 somebody finds otherwise).
 """
@@ -123,6 +123,7 @@ CHANGES: dict[str, Callable[[str], str]] = {
         line + " extra" * (i % 10 == 9) for i, line in enumerate(text.splitlines())
     ),
     "three most frequent names changed": _renamed,
+    "all names changed": lambda text: _renamed(text, 10_000),
 }
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from starloom.core.errors import FormatError, InputError
-from starloom.data.decontamination import MIN_LENGTH, Hit, Index, gram_hashes, squeezed
+from starloom.data.decontamination import MIN_LENGTH, SHAPE_GRAM, SHAPE_SIGNS, Hit, Index, gram_hashes, shape_hashes, squeezed
 
 BENCHMARKS = Path(__file__).parents[3] / "shared" / "data" / "benchmarks"
 
@@ -118,6 +118,29 @@ def test_grams_are_those_of_the_words() -> None:
     assert gram_hashes("((" + ")-\n".join(words).upper() + "))").tolist() == plain.tolist()
     assert gram_hashes("zero " + " ".join(words)).tolist()[1:] == plain.tolist()
     assert gram_hashes("one two three").tolist() == []
+
+
+def test_copies_with_every_name_changed_have_the_shape(index: Index) -> None:
+    renamed = re.sub(r"\b[a-z]+\b", lambda match: f"other_{len(match[0])}_{match[0][::-1]}", PROMPT + SOLUTION)
+    hit = index.find(FILLER + renamed + FILLER)
+    assert hit is not None
+    assert (hit.task, hit.test) == ("Toy/0", "shape")
+    prose = re.sub(r"[^\w\s]", "", renamed)
+    assert index.find(FILLER + prose + FILLER) is None
+
+
+@given(st.text(max_size=300))
+def test_the_shape_is_that_of_the_tokens(text: str) -> None:
+    padded = text + "f(a, 1) = [b[2], {c: d}];" * 2
+    tokens = [token if not token[0].isalnum() else token[0] if token[0] in "0123456789" else "w" for token in _tokens(padded)]
+    runs = [tuple(tokens[place : place + SHAPE_GRAM]) for place in range(len(tokens) - SHAPE_GRAM + 1)]
+    expected = {run for run in runs if sum(token != "w" for token in run) >= SHAPE_SIGNS}
+    assert len(set(shape_hashes(padded).tolist())) == len(expected)
+
+
+def _tokens(text: str) -> list[str]:
+    ascii_text = "".join(each if ord(each) < 128 else "w" for each in text)
+    return [token.replace("_", "w", 1) for token in re.findall(r"[A-Za-z0-9_]+|[^A-Za-z0-9_\s]", ascii_text)]
 
 
 def test_boilerplate_of_many_tasks_is_no_overlap(tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
 """Whether a text holds a benchmark's task: an index over benchmark files, asked once a document.
 
-Two tests. Containment (StarCoder 2 paper, section 3.3): the text contains a solution or a description, without regard to case and
-white space. Overlap: the text has half of the word 10-grams of a task, which finds copies with comment marks or names changed.
-Both run over arrays of hashes, in time linear in the text. Knows the fields of benchmark records and nothing of documents.
+Three tests. Containment (StarCoder 2 paper, section 3.3): the text contains a solution or a description, without regard to case
+and white space. Overlap: the text has half of the word 10-grams of a task, which finds copies with comment marks or some names
+changed. Shape: it has most of a task's grams of tokens in which all names are alike, which finds copies with any names changed.
+All run over arrays of hashes, in time linear in the text. Knows the fields of benchmark records and nothing of documents.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import json
 import re
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,17 +37,25 @@ MIN_SHARE = 0.5
 MAX_TASKS = 3
 """A gram of more tasks than this is boilerplate (imports, "You are an expert programmer")."""
 
+SHAPE_GRAM = 24
+"""Tokens in a gram of the shape: a word that is no number is only a word, a number its first digit, a sign itself."""
+SHAPE_SIGNS = 10
+"""A gram with fewer signs and numbers is prose or says too little."""
+MIN_SHAPES = 24
+MIN_SHAPE_SHARE = 0.8
+
 _Hashes = NDArray[np.uint64]
 _BASE = np.uint64(0x9E3779B97F4A7C15)
 _BASE_INVERSE = np.uint64(pow(0x9E3779B97F4A7C15, -1, 1 << 64))
 _PIECE = 1 << 20
 _WORD_BYTES = np.array([chr(byte).isalnum() or byte in b"_" or byte >= 0x80 for byte in range(256)])
+_SPACES = np.array([chr(byte).isspace() for byte in range(256)])
 _DOCSTRING = re.compile(r'"""(.*?)"""|\'\'\'(.*?)\'\'\'', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """What was found: the task and its file, by which test ("solution", "description", "overlap"), and the share of it."""
+    """What was found: the task and its file, by which test ("solution", "description", "overlap", "shape"), and the share of it."""
 
     task: str
     file: str
@@ -70,7 +79,8 @@ class Index:
     def __init__(self, tasks: Iterable[_Task]) -> None:
         self._tasks = list(tasks)
         self._needles = _Needles(self._tasks)
-        self._grams = _Grams(self._tasks)
+        self._overlap = _Grams(self._tasks, "overlap", gram_hashes, MIN_GRAMS, MIN_SHARE)
+        self._shape = _Grams(self._tasks, "shape", shape_hashes, MIN_SHAPES, MIN_SHAPE_SHARE)
 
     @classmethod
     def of(cls, paths: Iterable[Path]) -> Index:
@@ -86,7 +96,7 @@ class Index:
 
     def find(self, text: str) -> Hit | None:
         """The first task, in the order of the files, that `text` contains; else the one that it overlaps most; else None."""
-        return self._needles.find(text) or self._grams.find(text)
+        return self._needles.find(text) or self._overlap.find(text) or self._shape.find(text)
 
 
 def squeezed(text: str) -> bytes:
@@ -136,11 +146,11 @@ class _Needles:
 
 
 class _Grams:
-    """Tasks by the hashes of their word grams."""
+    """Tasks by the hashes of their grams, of which a text must have `share`; a task with fewer than `fewest` is left out."""
 
-    def __init__(self, tasks: list[_Task]) -> None:
-        self._tasks = tasks
-        grams = [np.unique(gram_hashes(task.whole)) for task in tasks]
+    def __init__(self, tasks: list[_Task], test: str, hashes_of: Callable[[str], _Hashes], fewest: int, share: float) -> None:
+        self._tasks, self._test, self._hashes_of, self._fewest, self._share = tasks, test, hashes_of, fewest, share
+        grams = [np.unique(hashes_of(task.whole)) for task in tasks]
         families = {name: number for number, name in enumerate(dict.fromkeys(task.family for task in tasks))}
         values = np.concatenate([np.empty(0, np.uint64), *grams])
         owners = np.repeat(np.arange(len(tasks)), [len(each) for each in grams])
@@ -155,18 +165,18 @@ class _Grams:
         self._filter = _Filter(np.unique(self._values))
 
     def find(self, text: str) -> Hit | None:
-        hashes = gram_hashes(text)
+        hashes = self._hashes_of(text)
         found = np.unique(hashes[self._filter.places(hashes)])
-        if len(found) < MIN_GRAMS * MIN_SHARE:
+        if len(found) < self._fewest * self._share:
             return None
         first, last = np.searchsorted(self._values, found), np.searchsorted(self._values, found, "right")
         owners = np.concatenate([self._owners[a:b] for a, b in zip(first, last, strict=True)])
         counts = np.bincount(owners, minlength=len(self._tasks))
-        shares = np.where(self._sizes >= MIN_GRAMS, counts / np.maximum(self._sizes, 1), 0.0)
+        shares = np.where(self._sizes >= self._fewest, counts / np.maximum(self._sizes, 1), 0.0)
         best = int(np.argmax(shares))
-        if shares[best] < MIN_SHARE:
+        if shares[best] < self._share:
             return None
-        return Hit(self._tasks[best].name, self._tasks[best].file, "overlap", round(float(shares[best]), 3))
+        return Hit(self._tasks[best].name, self._tasks[best].file, self._test, round(float(shares[best]), 3))
 
 
 class _Filter:
@@ -202,6 +212,18 @@ def gram_hashes(text: str) -> _Hashes:
     starts, ends = edges[::2], edges[1::2]
     sums, powers = _sums(data.astype(np.uint64) + np.uint64(1))
     return _runs(_mixed((sums[ends] - sums[starts]) * powers[starts]), GRAM)
+
+
+def shape_hashes(text: str) -> _Hashes:
+    """A hash of each run of `SHAPE_GRAM` tokens that has enough signs, by the first bytes of the tokens; all letters are one."""
+    data = np.frombuffer(text.encode(errors="replace"), np.uint8)
+    inside = _WORD_BYTES[data]
+    begins = inside & ~np.concatenate([[False], inside[:-1]])
+    first = data[begins | ~(inside | _SPACES[data])]
+    is_word = _WORD_BYTES[first] & ~((first >= ord("0")) & (first <= ord("9")))
+    hashes = _runs(_mixed(np.where(is_word, ord("a"), first).astype(np.uint64) + np.uint64(1)), SHAPE_GRAM)
+    signs = np.concatenate([[0], np.cumsum(~is_word)])
+    return hashes[signs[SHAPE_GRAM:] - signs[:-SHAPE_GRAM] >= SHAPE_SIGNS] if len(hashes) else hashes
 
 
 def _runs(values: _Hashes, length: int) -> _Hashes:

@@ -55,7 +55,7 @@ _DOCSTRING = re.compile(r'"""(.*?)"""|\'\'\'(.*?)\'\'\'', re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """What was found: the task and its file, by which test ("solution", "description", "overlap", "shape"), and the share of it."""
+    """What was found: the task, its file, by which test ("solution", "description", "overlap", "shape"), and the share of it."""
 
     task: str
     file: str

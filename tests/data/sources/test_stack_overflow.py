@@ -8,7 +8,7 @@ import pytest
 from starloom.core.errors import InputError
 from starloom.data.sources.record import DAMAGED, ReadSettings, Record
 from starloom.data.sources.rendering import split
-from starloom.data.sources.stack_overflow import FEW_ANSWERS, NO_QUESTION, NOT_A_POST, StackOverflow
+from starloom.data.sources.stack_overflow import FEW_ANSWERS, LOW_RATING, NO_QUESTION, NOT_A_POST, StackOverflow
 
 SETTINGS = ReadSettings(buckets=3)
 
@@ -75,13 +75,45 @@ def test_compressed_dumps_and_folders_of_dumps(tmp_path: Path) -> None:
     rows = [question(), answer(2), answer(3), answer(4)]
     plain = write(tmp_path / "Posts.xml", *rows)
     expected = read(plain)
-    (tmp_path / "Users.xml").write_text("<users><row Id='1' PostTypeId='1'/></users>")
+    (tmp_path / "Users.xml").write_text("<users><row Id='1' PostTypeId='1' DisplayName='Nobody here'/></users>")
     assert read(tmp_path) == expected
     for name, data in (("bz2", bz2.compress(plain.read_bytes())), ("zst", pa.compress(plain.read_bytes(), "zstd", asbytes=True))):
         path = tmp_path / name / f"Posts.xml.{name}"
         path.parent.mkdir()
         path.write_bytes(data)
         assert read(path) == expected
+
+
+def test_names_of_authors_are_replaced_in_texts(tmp_path: Path) -> None:
+    texts = ["<p>As Jane Doe says, not Max Outside</p>", "<p>@Pete_r is right</p>", "<p>Pete_r</p>"]
+    rows = [question(OwnerUserId=7), *(answer(i + 2, Body=text, OwnerUserId=8 + i % 2) for i, text in enumerate(texts))]
+    write(tmp_path / "Posts.xml", *rows)
+    users = {7: "Jane Doe", 8: "Pete_r", 9: "", 10: "Max Outside"}
+    lines = [f'<row Id="{number}" DisplayName="{name}"/>' for number, name in users.items()]
+    (tmp_path / "Users.xml").write_text("<users>" + "".join([*lines, "<row Id='x'/>"]) + "</users>")
+    problem, record = read(tmp_path)
+    assert (problem.refused, problem.path) == (NOT_A_POST, "Users.xml:row x")
+    assert record.content is not None
+    text = record.content.decode()
+    assert "Jane" not in text
+    assert "Pete_r" not in text
+    assert "As username_0 says, not Max Outside" in text
+    assert "@username_" in text
+
+
+def test_questions_with_low_ratings_are_refused(tmp_path: Path) -> None:
+    rows = [row for number in (1, 2, 3) for row in (question(number), *(answer(10 * number + i, number) for i in range(3)))]
+    path, ratings = write(tmp_path / "Posts.xml", *rows), tmp_path / "ratings.txt"
+    ratings.write_text("1 0.0\n1 0.3\n2,0.09\n")
+    records = StackOverflow(str(path), ratings=ratings).records(SETTINGS)
+    assert {record.path: (record.refused, record.detail) for record in records} == {
+        "questions/1": (None, ""),
+        "questions/2": (LOW_RATING, "0.090"),
+        "questions/3": (LOW_RATING, "none"),
+    }
+    ratings.write_text("1 0.0\n2\n")
+    with pytest.raises(InputError, match="line 2"):
+        list(StackOverflow(str(path), ratings=ratings).records(SETTINGS))
 
 
 BOMB = """<?xml version="1.0"?><!DOCTYPE p [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;">]><posts>

@@ -3,23 +3,25 @@
     <issue_start>username_0: question<issue_comment>username_1: answer
     Upvotes: 3 selected answer<issue_comment>...<|endoftext|>
 
-Of the published rules this applies those that need no model: three answers or more. The rated filter would need what it was
-trained on: 20,000 questions and answers rated by Llama 2 70B and a MiniLM model fitted to the ratings. Names of people come
-from `Users.xml`, which is not read: authors are numbered by their ids, mentions of names in texts stay. The licence of the
-texts is CC BY-SA, a copyleft licence, and each record says so.
+Questions have three answers or more and, where `ratings` are given, a mean rating of 0.1 or more. The published ratings are the
+cosines of a MiniLM model fitted to 20,000 pairs that Llama 2 70B had rated; neither is public, so whoever has a model brings its
+ratings. Authors are numbered by their ids; the names that `Users.xml` beside the posts has for them are replaced in the texts.
+The licence of the texts is CC BY-SA, a copyleft licence, and each record says so.
 """
 
 from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 from xml.parsers import expat
 
 from starloom.core.errors import InputError
 from starloom.data.sources.compressed import decompressed
+from starloom.data.sources.github.comments import without_names
 from starloom.data.sources.github.events import Problem
 from starloom.data.sources.html_text import html_text
 from starloom.data.sources.places import open_files
@@ -31,51 +33,109 @@ from starloom.redaction import pseudonyms
 FEW_ANSWERS = "fewer than three answers"
 NO_QUESTION = "answers without their question"
 NOT_A_POST = "not a post"
+LOW_RATING = "rating of the question"
 
 ANSWERS = 3
+MIN_RATING = 0.1
 
 _CHUNK = 2**16
 _ROW_BYTES = 4 * 2**20  # a post holds at most 30,000 characters
 _LICENCE = re.compile(r"CC BY-SA (\d\.\d)")
-_QUESTION, _ANSWER = "1", "2"
-_KEPT = ("Id", "PostTypeId", "ParentId", "AcceptedAnswerId", "Score", "Body", "OwnerUserId", "CreationDate", "ContentLicense")
+_QUESTION, _ANSWER, _NAME = "1", "2", "name"
+_KEPT = (
+    "Id",
+    "PostTypeId",
+    "ParentId",
+    "AcceptedAnswerId",
+    "Score",
+    "Body",
+    "OwnerUserId",
+    "CreationDate",
+    "ContentLicense",
+    "DisplayName",
+)
 
 
 @dataclass(frozen=True)
 class StackOverflow:
-    """The questions of the dump at `path`: `Posts.xml`, plain or compressed (.gz, .bz2, .xz, .zst), or its folder."""
+    """The questions of the dump at `path`: `Posts.xml`, plain or compressed (.gz, .bz2, .xz, .zst), or a folder with `Users.xml` too.
+
+    `ratings` is a file with the id of a question and the rating of one of its answers, or their mean, a line (`11227809 0.62`);
+    questions with a mean below `min_rating` or without any are refused.
+    """
 
     path: str
     site: str = "stackoverflow.com"
+    ratings: Path | None = None
+    min_rating: float = MIN_RATING
 
     def records(self, settings: ReadSettings) -> Iterator[Record]:
         """One record a question, and one for each row that is none. Raises `InputError`, also for a file with entities."""
-        with Groups(settings) as groups:
-            for post in _posts(self.path):
-                if isinstance(post, Problem):
-                    yield post.record()
-                elif post["PostTypeId"] in (_QUESTION, _ANSWER):
-                    groups.add(_question(post), post)
+        ratings = None if self.ratings is None else _ratings(self.ratings)
+        with Groups(settings) as groups, Groups(settings) as authors:
+            for row in _rows(self.path, "posts", _is_post):
+                if isinstance(row, Problem):
+                    yield row.record()
+                elif row["PostTypeId"] in (_QUESTION, _ANSWER):
+                    groups.add(_question(row), row)
+                    if "OwnerUserId" in row:
+                        authors.add(row["OwnerUserId"], _question(row))
+            yield from self._name(authors, groups)
             for key, posts in groups:
-                yield _record(self.site, key, posts, settings)
+                record = _record(self.site, key, posts, settings)
+                if record.content is not None and ratings is not None and ratings.get(int(key), -1.0) < self.min_rating:
+                    rating = f"{ratings[int(key)]:.3f}" if int(key) in ratings else "none"
+                    record = replace(record, content=None, refused=LOW_RATING, detail=rating)
+                yield record
+
+    def _name(self, authors: Groups, groups: Groups) -> Iterator[Record]:
+        """Add to each question the names of the users who wrote there."""
+        for row in _rows(self.path, "users", _is_user):
+            if isinstance(row, Problem):
+                yield row.record()
+            else:
+                authors.add(row["Id"], {"PostTypeId": _NAME, "OwnerUserId": row["Id"], "DisplayName": row["DisplayName"]})
+        for _, values in authors:
+            for name in (value for value in values if isinstance(value, dict)):
+                for question in sorted({value for value in values if isinstance(value, str)}):
+                    groups.add(question, name)
+
+
+def _ratings(path: Path) -> dict[int, float]:
+    """The mean rating of each question."""
+    sums: dict[int, tuple[float, int]] = {}
+    number = 0
+    try:
+        with path.open(encoding="utf-8") as lines:
+            for line in lines:
+                number += 1
+                question, rating = line.replace(",", " ").split()
+                total, count = sums.get(int(question), (0.0, 0))
+                sums[int(question)] = total + float(rating), count + 1
+    except OSError as error:
+        raise InputError(f"ratings '{path}' cannot be read: {error}") from error
+    except ValueError as error:
+        raise InputError(f"ratings '{path}', line {number}, is not the number of a question and its rating") from error
+    return {question: total / count for question, (total, count) in sums.items()}
 
 
 def _question(post: dict[str, str]) -> str:
     return f"{int(post['Id' if post['PostTypeId'] == _QUESTION else 'ParentId']):012d}"
 
 
-def _posts(url: str) -> Iterator[dict[str, str] | Problem]:
+def _rows(url: str, table: str, is_row: Callable[[dict[str, str]], bool]) -> Iterator[dict[str, str] | Problem]:
+    """The rows of the files of `url` that have `table` in their names."""
     endings = tuple(f".xml{packed}" for packed in ("", ".gz", ".bz2", ".xz", ".zst"))
     for stream, name in open_files(url, endings):
-        if "posts" in name.lower():
-            yield from _Rows(name).read(decompressed(stream, name))
+        if table in name.lower():
+            yield from _Rows(name, is_row).read(decompressed(stream, name))
 
 
 class _Rows:
     """Reads `<row .../>` elements as they come; nothing of the document is kept."""
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self, name: str, is_row: Callable[[dict[str, str]], bool]) -> None:
+        self._name, self._is_row = name, is_row
         self._found: list[dict[str, str]] = []
         self._parser = expat.ParserCreate()
         self._parser.StartElementHandler = self._element
@@ -100,7 +160,7 @@ class _Rows:
 
     def _rows(self) -> Iterator[dict[str, str] | Problem]:
         for row in self._found:
-            if _is_post(row):
+            if self._is_row(row):
                 yield row
             else:
                 size = sum(map(len, row.values()))
@@ -121,11 +181,17 @@ def _is_post(row: dict[str, str]) -> bool:
     return bool(kind) and all(_is_number(row.get(name, "")) for name in names)
 
 
+def _is_user(row: dict[str, str]) -> bool:
+    return row.get("Id", "").lstrip("-").isdecimal() and "DisplayName" in row
+
+
 def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= 12
 
 
 def _record(site: str, key: str, posts: list[dict[str, str]], settings: ReadSettings) -> Record:
+    names = {post["DisplayName"]: _author(post) for post in posts if post["PostTypeId"] == _NAME}
+    posts = [post for post in posts if post["PostTypeId"] != _NAME]
     once = {post["Id"]: post for post in sorted(posts, key=lambda post: int(post["Id"]))}
     question = next((post for post in once.values() if post["PostTypeId"] == _QUESTION), None)
     answers = [post for post in once.values() if post["PostTypeId"] == _ANSWER]
@@ -135,7 +201,7 @@ def _record(site: str, key: str, posts: list[dict[str, str]], settings: ReadSett
     content = None
     if question is not None and reason is None:
         random.Random(f"{settings.seed}/question/{key}").shuffle(answers)
-        content = _render(question, answers)
+        content = _render(question, answers, names)
         if len(content) > settings.max_file_bytes:
             content, reason = None, TOO_LARGE
     licences = sorted({_licence(post) for post in once.values()})
@@ -144,15 +210,21 @@ def _record(site: str, key: str, posts: list[dict[str, str]], settings: ReadSett
     return Record(site, path, "question", content, size, date=date, licence=" AND ".join(licences), refused=reason)
 
 
-def _render(question: dict[str, str], answers: list[dict[str, str]]) -> bytes:
-    names = pseudonyms(_author(post) for post in (question, *answers))
-    document = Rendering().mark("<issue_start>").text(names[_author(question)], ": ", html_text(question.get("Body", "")))
+def _render(question: dict[str, str], answers: list[dict[str, str]], names: dict[str, str]) -> bytes:
+    """`names`: the author (as `_author` has it) by the name that texts may mention."""
+    numbered = pseudonyms(_author(post) for post in (question, *answers))
+    mentions = {name: numbered[author] for name, author in names.items() if name and author in numbered}
+    document = Rendering().mark("<issue_start>").text(numbered[_author(question)], ": ", _body(question, mentions))
     for answer in answers:
         votes = answer.get("Score", "0")
         selected = " selected answer" if answer["Id"] == question.get("AcceptedAnswerId") else ""
-        document.mark("<issue_comment>").text(names[_author(answer)], ": ", html_text(answer.get("Body", "")))
+        document.mark("<issue_comment>").text(numbered[_author(answer)], ": ", _body(answer, mentions))
         document.text(f"\nUpvotes: {votes}{selected}")
     return document.to_bytes()
+
+
+def _body(post: dict[str, str], mentions: dict[str, str]) -> str:
+    return without_names(html_text(post.get("Body", "")), mentions)
 
 
 def _author(post: dict[str, str]) -> str:

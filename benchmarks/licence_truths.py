@@ -70,9 +70,13 @@ class ScanCode:
         expression: str | None = self.answers[file.sha256].get("declared") or self.answers[file.sha256]["expression"]
         return expression
 
-    def of_others(self, file: Sampled) -> list[Evidence]:
-        """What a licence file, manifest or the like says of the files around it; empty for one that was not answered."""
+    def of_others(self, file: Sampled, *, plain: bool = False) -> list[Evidence]:
+        """What a licence file, manifest or the like says of the files around it; empty for one that was not answered.
+
+        `plain` gives the answer as it is."""
         answer = self.answers.get(file.sha256, {})
+        if plain:
+            return [Evidence(file.path, answer["expression"], "text", scope="folder")] if answer.get("expression") else []
         if declared := answer.get("declared"):
             return [Evidence(file.path, declared, "text", scope="folder")]
         parts, lines, found = parts_of(file.text), file.text.splitlines(keepends=True), []

@@ -87,15 +87,21 @@ def our_verdicts(packages: Path, files: Sequence[Sampled], policy: Policy) -> li
     return [known[file.repository][file.path] for file in files]
 
 
-def their_expressions(packages: Path, files: Sequence[Sampled], around: Sequence[Sampled], scancode: ScanCode) -> list[str]:
-    """What ScanCode says of each file and of the licence files around it, joined by the same propagation."""
+def their_expressions(
+    packages: Path, files: Sequence[Sampled], around: Sequence[Sampled], scancode: ScanCode, *, plain: bool
+) -> list[str]:
+    """What ScanCode says of each file and of the licence files around it, joined by the same propagation.
+
+    `plain` takes the answers as they are, without the rules of `licence_truths.py`.
+    """
     evidence: dict[str, list[Evidence]] = {}
     for file in around:
-        evidence.setdefault(file.repository, []).extend(scancode.of_others(file))
+        evidence.setdefault(file.repository, []).extend(scancode.of_others(file, plain=plain))
     inside = {
         name: Propagation(paths_of(packages / name), evidence.get(name, ())) for name in {file.repository for file in files}
     }
-    above = (with_choices(inside[file.repository].of(file.path)[0]) for file in files)
+    above = [inside[file.repository].of(file.path)[0] for file in files]
+    above = above if plain else list(map(with_choices, above))
     own = map(scancode.of_itself, files)
     return [conjunction(f"({part})" for part in both if part) for both in zip(above, own, strict=True)]
 
@@ -119,11 +125,11 @@ def beside_scancode(packages: Path, files: Sequence[Sampled], scancode: ScanCode
     known = [file for file in files if file.sha256 in scancode.answers]
     around = [file for file in candidates(packages, known) if file.sha256 in scancode.answers]
     alone = [scancode.of_itself(file) for file in known]
-    whole = their_expressions(packages, known, around, scancode)
+    whole, plain = (their_expressions(packages, known, around, scancode, plain=plain) for plain in (False, True))
     own = [judge([f.path], [e for e in file_evidence(f.path, f.text) if e.scope == "file"], policy)[0] for f in known]
     verdicts = our_verdicts(packages, known, policy)
     results: dict[str, Any] = {"asked": len(files), "seconds": [scancode.answers[file.sha256]["seconds"] for file in known]}
-    for name, mine, theirs in (("alone", own, alone), ("in its package", verdicts, whole)):
+    for name, mine, theirs in (("alone", own, alone), ("in its package", verdicts, whole), ("plain", verdicts, plain)):
         kinds = [KIND[verdict.licence_type] for verdict in mine]
         standings = [scancode.standing(expression, policy) for expression in theirs]
         results[name] = agreement(kinds, standings, [scancode.is_copyleft(expression, policy) for expression in theirs])
@@ -177,8 +183,8 @@ def markdown(result: dict[str, Any]) -> str:
     scancode = result["scancode"]
     if scancode["seconds"]:
         lines.append(
-            f"ScanCode has answered {len(scancode['seconds']):,} of the {scancode['asked']:,} files of the sample, one of each package "
-            f"in turn: {1 / statistics.mean(scancode['seconds']):.1f} files/s of processor time in one process."
+            f"ScanCode has answered {len(scancode['seconds']):,} of {scancode['asked']:,} files, one of each package in turn: "
+            f"{1 / statistics.mean(scancode['seconds']):.1f} files/s of processor time in one process."
         )
     lines += ["", f"SPDX's {texts['texts']} texts (equal ones count as one):", ""]
     kinds = ("as it is", "as a comment", "damaged")
@@ -188,6 +194,7 @@ def markdown(result: dict[str, Any]) -> str:
     parts = [
         ("ScanCode, file alone", scancode["alone"]),
         ("ScanCode, file in its package", scancode["in its package"]),
+        ("ScanCode, the same, its answers as they are", scancode["plain"]),
         (f"Debian ({result['debian']['packages']} packages)", result["debian"]),
     ]
     rows = [

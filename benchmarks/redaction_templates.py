@@ -1,8 +1,9 @@
 # ruff: noqa: E501, SIM905
 """What the bench of `redaction.py` plants: secrets and personal data made at random, in the ways that some 25 languages write them.
 
-`plant(kind, half, draw)` gives a text and the span of the secret in it. Templates are numbered; the even ones are for tuning,
-the odd ones for the figures that are reported.
+`plant(kind, half, draw)` gives a text and the span of the secret in it. Templates are numbered; the even ones (half 0) are for tuning,
+the odd ones (half 1) were for the figures until rules were mended by what they showed. `UNSEEN` (half 2) was written before that and no
+rule was changed by it.
 """
 
 from __future__ import annotations
@@ -33,6 +34,19 @@ ASSIGNMENTS = (
     'set {n} "{v}"', "SET {n} = '{v}';", "{N} := {v}", "let g:{n} = '{v}'", "tool --{n}={v} run", "tool --{n} {v} run",
     "client.connect({n}='{v}', timeout=3)", 'client.set_{n}("{v}");', "https://api.acmeworks.io/v1?{n}={v}&page=2",
     "'{n}' => '{v}',", "{n} '{v}'", "@{n} = '{v}'",
+    "process.env.{N} = '{v}';", 'System.setProperty("{n}", "{v}");', '{n} = r"{v}"', 'auto {n} = std::string{{"{v}"}};', "{N}: '{v}'",
+    "spring.datasource.{n}={v}", 'conf["{n}"] = "{v}"', "kubectl create secret generic x --from-literal={n}={v}",
+    '<input type="hidden" name="{n}" value="{v}">', '  - name: {N}\n    value: "{v}"', 'environment.put("{N}", "{v}");', '{n}\t=\t"{v}"',
+    'const {{ {n} = "{v}" }} = options;', "connect('{n}', '{v}')", 'if ({n} == "{v}") {{', 'Set-Item -Path Env:{N} -Value "{v}"',
+    "public string {n} {{ get; set; }} = \"{v}\";", 'val {n}: String = "{v}"', '.{n}("{v}")', '{n} = os.getenv("{N}", "{v}")',
+    '@Value("${{{n}:{v}}}")', "dict({n}='{v}', retries=3)", '{n}: Optional[str] = "{v}"', "{n}=>'{v}',",
+)  # fmt: skip
+UNSEEN = (
+    "curl -d '{n}={v}' https://api.acmeworks.io", 'login(user="admin", {n}="{v}")', 'config.{n}.default = "{v}"', '"{n}" : [ "{v}" ],',
+    '{{"{N}", "{v}"}},', 'Environment="{N}={v}"', "setenv {N} {v}", 'variable "{n}" {{\n  default = "{v}"\n}}', "java -D{n}={v} -jar x.jar",
+    "      - {N}={v}", 'let {n} = String::from("{v}");', 'NSString *{n} = @"{v}";', "{n} VARCHAR(64) DEFAULT '{v}'",
+    "parser.add_argument('--{n}', default='{v}')", '.with_{n}("{v}".to_string())', 'assert {n} == "{v}"', "// {n}: {v}", "the {n} is {v}",
+    "{n} = os.environ.get('X') or '{v}'", '{n}[0] = "{v}"',
 )  # fmt: skip
 PASSWORD_NAMES = "password db_password dbPassword passwd adminPassword smtp_passwd user_pwd MysqlRootPassword passphrase".split()
 KEY_NAMES = "api_key apiKey secret_key access_token auth_token clientSecret token encryption_key app_secret private_token".split()
@@ -167,7 +181,7 @@ VALUES: dict[str, Callable[[random.Random], str]] = {
 
 
 def plant(kind: str, half: int, draw: random.Random) -> tuple[str, int, int]:
-    """A text and where its secret is. `half` 0 draws from the even templates, 1 from the odd ones."""
+    """A text and where its secret is. `half` 0 draws from the even templates, 1 from the odd ones; 2 assigns as `UNSEEN` has it."""
     value = VALUES[kind](draw)
     if kind in PHRASES:
         template = _of(COMMENTS, half, draw).replace("{}", _of(PHRASES[kind], half, draw)).replace("{{", "{").replace("}}", "}")
@@ -182,10 +196,11 @@ def plant(kind: str, half: int, draw: random.Random) -> tuple[str, int, int]:
     name = draw.choice(names) if names else draw.choice(("credential", "value", "gh", "config", "token"))
     if kind == "aws" and value.startswith("AKIA"):
         name = "aws_access_key_id"
-    return _filled(_of(ASSIGNMENTS, half, draw), name, value)
+    return _filled(draw.choice(UNSEEN) if half == 2 else _of(ASSIGNMENTS, half, draw), name, value)
 
 
 def _of(templates: Sequence[str], half: int, draw: random.Random) -> str:
+    half = min(half, 1)
     return templates[draw.randrange((len(templates) + 1 - half) // 2) * 2 + half]
 
 

@@ -227,6 +227,52 @@ def test_passwords_in_urls_are_not_mail_addresses(text: str, value: str | None) 
     assert kinds(text) == ([(Kind.PASSWORD, value)] if value else [])
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "os.environ['DB_PASSWORD'] = 'Maple1994!'",
+        'auto password = std::string{"Maple1994!"};',
+        '- name: DB_PASSWORD\n  value: "Maple1994!"',
+        'public string Password { get; set; } = "Maple1994!";',
+        '@Value("${db.password:Maple1994!}")',
+        'variable "password" {\n  default = "Maple1994!"\n}',
+        'Set-Item -Path Env:PASSWORD -Value "Maple1994!"',
+    ],
+)
+def test_passwords_in_longer_forms(text: str) -> None:
+    assert kinds(text) == [(Kind.PASSWORD, "Maple1994!")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"parser.add_argument('--token', default='{TOKEN}')",
+        f"token = os.environ.get('X') or '{TOKEN}'",
+        f"secret VARCHAR(64) DEFAULT '{TOKEN}'",
+    ],
+)
+def test_random_strings_beside_telling_words(text: str) -> None:
+    assert kinds(text) == [(Kind.KEY, TOKEN)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "force_length_passive=FiberForceLengthPassiveDeGroote2016,",
+        "'bokeh-api-1.4.0.js': 'Y3kNQHt7YjwAfKNIzkiQukIOeEGKzUU3mbSrraUl1KVfrlwQ3ZAMI1Xrw5o3Yg5V',",
+        '"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="',
+        "azureservicebus://POLICY:SAS_KEY@SERVICE",
+        '_MARKER = ("-----BEGIN RSA PRIVATE KEY-----", "-----END RSA PRIVATE KEY-----")',
+        "# ISO 15.2.12.3",
+        "fixed in JRuby 9.3.0.0",
+        "c1.27 0 2.49.51 3.39 1.42.91.9 1.42",
+        "onSocketClose@2932.js:1:727",
+    ],
+)
+def test_what_real_files_hold_beside_secrets_stays(text: str) -> None:
+    assert kinds(text, betterleaks=True) == []
+
+
 def test_findings_are_ordered_values() -> None:
     text = f'a@acme.com {GITHUB} 93.184.216.34 password="Gx7!kdV2_q"'
     found = find(text, betterleaks=False)

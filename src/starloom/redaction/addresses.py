@@ -12,9 +12,12 @@ from starloom.redaction.words import words
 _V4 = re.compile(r"(?<![\w.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![\w]|\.[0-9]|-[0-9A-Za-z])", re.ASCII)
 _V6 = re.compile(r"(?<![\w:.])[23][0-9A-Fa-f]{3}:[0-9A-Fa-f:]{2,35}(?![\w:])", re.ASCII)
 _NETWORK = re.compile(r"/(?:[0-9]|1[0-9]|2[0-4])(?![0-9])")
-_VERSION_WORD = re.compile(r"version|release|revision|\bver\b|assembly|chrome/|firefox/|safari/|section|§|chapter|\boid\b")
-_VERSION_SIGN = re.compile(r"\bv\.? ?$|[=><~^!]= ?[\"']?$|[><~^] ?$|@$|[a-z]-$")
+_VERSION_WORD = re.compile(
+    r"version|release|revision|\bver\b|assembly|chrome/|firefox/|safari/|section|§|chapter|\boid\b|\biso\b"
+)
+_VERSION_SIGN = re.compile(r"\bv\.? ?$|[=><~^!]= ?[\"']?$|[><~^] ?$|@$|[a-z]-$|(?<![.0-9])[0-9]{0,3}\.[0-9]{1,3} $")
 _ADDRESS_HINT = re.compile(r"\bip|ip\b|_ip|host|addr|server|dns|ping|bind|listen|inet|remote|proxy|gateway|client|peer|route|://")
+_SMALL = 32
 _SPECIMENS = words("specimens")
 _OBJECT_IDENTIFIERS = ("1.3.", "2.5.4.", "2.5.29.")
 _RESOLVERS = words("resolvers")
@@ -42,10 +45,11 @@ def _is_public(value: str) -> bool:
 
 
 def _is_version(text: str, match: re.Match[str]) -> bool:
-    """Words before it on its line say version; or four single digits without a word that says address."""
+    """Words before it on its line say version; or nothing says address and its numbers are as small as those of versions."""
     line_start = text.rfind("\n", max(0, match.start() - 60), match.start()) + 1 or max(0, match.start() - 60)
     before = text[line_start : match.start()].lower()
     if _VERSION_WORD.search(before) or match[0].startswith(_OBJECT_IDENTIFIERS):
         return True
     named = bool(_ADDRESS_HINT.search(before)) or text[match.end() : match.end() + 1] == ":"
-    return not named and (len(match[0]) == 7 or bool(_VERSION_SIGN.search(before)))
+    small = sum(int(part) < _SMALL for part in match[0].split("."))
+    return not named and (small >= 3 or bool(_VERSION_SIGN.search(before)))

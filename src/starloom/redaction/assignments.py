@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from starloom.redaction.finding import Finding, Kind, lowered, span
-from starloom.redaction.plausibility import is_key, is_password, is_placeholder
+from starloom.redaction.plausibility import is_constant, is_key, is_password, is_placeholder, is_random
 
 _PASSWORD_WORDS = (
     "passwd",
@@ -40,13 +40,17 @@ _KEY_WORDS = (
     "signing_key",
     "credential",
 )
-_TYPE = r"(?:\s?:\s?[\w.&<>\[\]]{1,30}(?=\s?=))?"
-_SIGN = r"\s{0,20}(?::=|=>|<-|->|==|=|:|,|\(|\s)\s{0,5}(?:new\s)?[(@]?"
-_JOIN = r"[\w.\-\]\[)]{0,30}[\"'`]{0,2}\)?" + _TYPE + _SIGN
+_TYPE = r"(?:\s?:\s?[\w.&<>\[\]]{1,30}(?=\s?=)|\s?\{[ \w;]{1,40}\}(?=\s?=))?"
+_SIGN = r"\s{0,20}(?::=|=>|<-|->|==|=|:|,|\(|\s)\s{0,5}(?:new\s)?(?:std::string|String::from|String)?[({\[@]?\s?"
+_JOIN = r"[\w.\-\]\[)]{0,30}[\"'`]{0,2}[\])]?" + _TYPE + _SIGN
 _QUOTED = re.compile(_JOIN + r"(?:[brfuLN]{0,2})(\"{1,3}|'{1,3}|`|\[\[)([^\"'`\n\\]{6,200})(?:\"|'|`|\]\])")
+_NEAR = re.compile(r"[^\n]{0,60}?[\"'`]([^\s\"'`]{12,200})[\"'`]")
 _BARE = re.compile(r"[\w.\-]{0,30}(?: ?:?= ?|: ?)([^\s\"'`,;<>(){}\[\]&|]{6,200})(?=[\s&\"'`;,<]|$)")
 _ELEMENT = re.compile(r"[\w.\-]{0,30}(?:\s[^<>\n]{0,60})?>([^<>\s]{6,200})</")
-_VALUE_ATTRIBUTE = re.compile(r"[\w.\-]{0,30}[\"']\s{1,5}(?:value|Value|content)=[\"']([^\"'\n]{6,200})[\"']")
+_NAMED_VALUE = re.compile(
+    r"[\w.\-]{0,30}[\"']?\s?[,{]?\s{1,20}-?[\"']?(?:value|Value|content|default)[\"']?\s?[:= ]\s?[\"']([^\"'\n]{6,200})[\"']"
+)
+_DEFAULT = re.compile(r"[\w.\-]{0,30}:[-=]?([^\s\"'`,;<>(){}\[\]&|:$]{6,200})\}")
 _FLAG = re.compile(r"[\w\-]{0,20}[ =]([^\s\"'`,;<>(){}]{6,200})")
 _BEARER = re.compile(r"(?:bearer|basic|token)\s{1,3}([\w.~+/-]{16,1000}={0,2})")
 _URL = re.compile(r"://([^\s:/@\"'`<>{}()\[\]$]{0,80}):([^\s:/@\"'`<>{}$\\]{1,100})@([\w\[][\w.-]{0,100})")
@@ -54,7 +58,7 @@ _EXAMPLE_HOST = re.compile(r"(?:^|\.)example(?:\.(?:com|org|net))?$")
 _CODE = re.compile(r"\.[A-Za-z_]|\$|::|->|^[A-Z][a-z]+(?:[A-Z][a-z]+)*$|^\w+\.\w+$")
 _MAX_BEFORE = 60
 MIN_WORD = 9
-"""Shorter passwords of letters alone in a URL are manuals' (`scott:tiger@`, `user:password@`)."""
+"""Shorter passwords of letters alone in a URL are manuals' (`scott:tiger@`, `user:password@`) unless nobody could say them."""
 
 
 def assignments(text: str) -> Iterator[Finding]:
@@ -71,7 +75,7 @@ def assignments(text: str) -> Iterator[Finding]:
 def _values(text: str, lower: str, word: str, kind: Kind) -> Iterator[Finding]:
     for at in _occurrences(lower, word):
         behind = at + len(word)
-        for pattern in (_QUOTED, _VALUE_ATTRIBUTE, _ELEMENT):
+        for pattern in (_QUOTED, _NAMED_VALUE, _ELEMENT):
             match = pattern.match(text, behind)
             if match and _plausible(text, at, match, kind):
                 yield span(text, *match.span(match.lastindex or 1), kind, f"assigned to {word}")
@@ -81,20 +85,23 @@ def _values(text: str, lower: str, word: str, kind: Kind) -> Iterator[Finding]:
 
 
 def _occurrences(lower: str, word: str) -> Iterator[int]:
-    """Where the word stands; `tokenizer` has no token."""
+    """Where the word stands; `tokenizer` has no token and `_passive` no pass."""
     at = lower.find(word)
     while at >= 0:
-        if not lower.startswith("iz", at + len(word)):
+        if not lower.startswith(("iz", "ive", "ed", "es", "ing"), at + len(word)):
             yield at
         at = lower.find(word, at + len(word))
 
 
 def _unquoted(text: str, at: int, behind: int, word: str, kind: Kind) -> Iterator[Finding]:
-    """`WORD=value` and `word: value` up to the end of a line, `--word value`: what is code there is not a value."""
+    """`WORD=value` and `word: value` up to the end of a line, `--word value`, `${WORD:-value}`: what is code is not a value."""
+    expansion = text.rfind("${", max(0, at - 30), at) >= 0
     flag = text.rfind("--", max(0, at - 20), at) >= 0 and " " not in text[max(0, at - 20) : at].rpartition("--")[2]
-    match = (_FLAG if flag else _BARE).match(text, behind)
+    match = (_DEFAULT if expansion else _FLAG if flag else _BARE).match(text, behind)
     if match and not _CODE.search(match[1]) and _plausible(text, at, match, kind):
         yield span(text, *match.span(1), kind, f"assigned to {word}")
+    elif (match := _NEAR.match(text, behind)) and is_random(match[1]) and _plausible(text, at, match, kind):
+        yield span(text, *match.span(1), kind, f"beside {word}")
 
 
 def _plausible(text: str, at: int, match: re.Match[str], kind: Kind) -> bool:
@@ -117,9 +124,10 @@ def _urls(text: str) -> Iterator[Finding]:
         value = match[2]
         if not (
             is_placeholder(value)
+            or is_constant(value)
             or _EXAMPLE_HOST.search(match[3])
             or value == match[1]
             or value.isdecimal()
-            or (value.isalpha() and len(value) < MIN_WORD)
+            or (value.isalpha() and len(value) < MIN_WORD and not is_random(value))
         ):
             yield span(text, *match.span(2), Kind.PASSWORD, "url")

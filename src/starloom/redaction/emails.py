@@ -14,6 +14,7 @@ _MAX_LOCAL = 64
 _LONG_ENDINGS = words("long_endings")
 _RESERVED = frozenset({"example", "test", "invalid", "localhost"})
 _RESERVED_DOMAINS = frozenset({"example.com", "example.org", "example.net", "domain.com", "domain.tld", "email.com", "host.com"})
+_FILE_ENDINGS = frozenset({"js", "ts", "go", "kt", "rb", "hs"})
 _SHARED_ACCOUNTS = frozenset({"git", "hg", "svn"})
 
 
@@ -48,7 +49,7 @@ def _is_address(text: str, start: int, at: int, domain: re.Match[str]) -> bool:
     ending, name, local = domain[1].lower(), domain[0].lower(), text[start:at].lower()
     if not (ending in _LONG_ENDINGS or (len(ending) == 2 and ending.isalpha()) or not ending.isascii()):
         return False
-    if ending in _RESERVED or local in _SHARED_ACCOUNTS or text[max(0, start - 3) : start] == "://":
+    if ending in _RESERVED or ending in _FILE_ENDINGS or local in _SHARED_ACCOUNTS or text[max(0, start - 3) : start] == "://":
         return False
     labels = name.split(".")
     return ".".join(labels[-2:]) not in _RESERVED_DOMAINS and "example" not in labels and not local.isdecimal()

@@ -22,6 +22,8 @@ _FORBIDDEN = re.compile(r"leaks:allow", re.IGNORECASE)
 _UNUSABLE = re.compile("[\0\ud800-\udfff]")
 _PASSWORD_RULES = ("password", "credential-uri", "auth-user")
 _GENERIC = "generic"
+_OURS = frozenset({"private-key"})
+"""Rules that we have and that ask for less there: a head without a key."""
 
 _used_in: int | None = None
 
@@ -60,7 +62,7 @@ def _scan(library: Any, text: str, clean: str, start: int, end: int) -> Iterator
         return
     lines = [start, *(start + match.end() for match in re.finditer("\n", clean[start:end]))]
     searched: dict[tuple[int, str], int] = {}
-    for item in found:
+    for item in (item for item in found if item.rule_id not in _OURS):
         first = lines[min(max(item.location.start_line, 1), len(lines)) - 1]
         value = item.match.value
         at = clean.find(value, searched.get((first, value), first), end) if value else -1

@@ -21,7 +21,7 @@ MIN_HEX = 20
 
 _PLACEHOLDER = re.compile(
     r"example|sample|dummy|placeholder|change.?me|replace|your[_-]?|x{4}|\.\.\.|\*\*\*|todo|fixme|insert|redacted|"
-    r"<|>|\$\{|\{\{|%\(|(?-i:%[sd])|\$\(|my[_-]?(?:secret|token|key|password|api)|not[_-]?(?:a|real)|fake|"
+    r"<|>|\$\{|\{\{|%\(|(?-i:%[sd])(?![A-Za-z0-9])|\$\(|my[_-]?(?:secret|token|key|password|api)|not[_-]?(?:a|real)|fake|"
     r"(.)\1{5,}|0123456789abcdef|1234567890|abcdefgh|deadbeef",
     re.IGNORECASE,
 )
@@ -30,6 +30,7 @@ _UUID = re.compile(r"\{?[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\}?\
 _CONSTANT = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\Z")
 _HASH_LENGTHS = frozenset({32, 40, 56, 64, 96, 128})
 _HASH_WORD = re.compile(r"sha|md5|hash|digest|checksum|byte|commit|revision|integrity|fingerprint|etag|thumbprint|blake|crc")
+_SCRIPT = re.compile(r"\.(?:js|css)[\"']\s?:\s?[\"']$|websocket-key\W{1,6}$", re.IGNORECASE)
 _CODE = re.compile(r"passw(?:or)?d|\\u[0-9a-f]{4}|[(){}\[\]]|://|^[./~$%@&]|->|::|\.\w+\.")
 
 
@@ -38,8 +39,15 @@ def is_placeholder(value: str) -> bool:
     return bool(_PLACEHOLDER.search(value[:500])) or len(set(value[:500])) < 4
 
 
+def is_constant(value: str) -> bool:
+    """Named as constants are: `SAS_KEY`."""
+    return bool(_CONSTANT.match(value))
+
+
 def is_hash(value: str, before: str) -> bool:
-    """Hexadecimal as long as a digest, with a word for hashes in `before`, the text ahead of it."""
+    """As long as a digest in hexadecimal with a word for hashes in `before`, the text ahead; or a script's or a handshake's."""
+    if _SCRIPT.search(before):
+        return True
     digits = _HEX.match(value)
     return digits is not None and len(digits[1]) in _HASH_LENGTHS and bool(_HASH_WORD.search(before.lower()))
 
@@ -48,7 +56,7 @@ def is_key(value: str, before: str) -> bool:
     """Long enough, no placeholder, UUID or hash, and gibberish."""
     if len(value) < MIN_KEY or any(character.isspace() for character in value):
         return False
-    if is_placeholder(value) or _UUID.match(value) or _CONSTANT.match(value) or is_hash(value, before):
+    if is_placeholder(value) or _UUID.match(value) or is_constant(value) or is_hash(value, before):
         return False
     return (any(map(str.isdigit, value)) or len(value) >= 20) and is_gibberish(value)
 
@@ -78,6 +86,12 @@ def is_gibberish(value: str) -> bool:
     if digits and len(digits[1]) >= MIN_HEX:
         return any(map(str.isdigit, digits[1])) and any(map(str.isalpha, digits[1])) and len(set(digits[1].lower())) >= 8
     return naturalness(value) < GIBBERISH
+
+
+def is_random(value: str) -> bool:
+    """Gibberish in which capitals, small letters or digits are mixed, and no path or name with dots."""
+    mixed = sum(any(map(kind, value)) for kind in (str.islower, str.isupper, str.isdigit)) >= 2
+    return mixed and not value.istitle() and not _CODE.search(value) and is_gibberish(value)
 
 
 def naturalness(value: str) -> float:

@@ -70,6 +70,8 @@ def test_threads_pass_by_the_rules_for_their_kind(tmp_path: Path) -> None:
     assert "<EMAIL> please" in documents["issues/1"].text
     assert documents["questions/2"].licence == "CC-BY-SA-4.0"
     run(DataSettings(sources=(source,)), str(tmp_path / "out"), workers=0)
+    assert _reasons(tmp_path / "out")["issues/1"] is None
+    run(DataSettings(sources=(source,), licences=LicenceSettings(exempt_kinds=())), str(tmp_path / "out"), workers=0)
     assert _reasons(tmp_path / "out")["issues/1"] == "licence unknown"
     assert _reasons(tmp_path / "out")["questions/2"] == "licence not permissive"
 

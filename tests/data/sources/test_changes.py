@@ -60,6 +60,8 @@ def test_base_files_that_may_not_be_shown() -> None:
     assert base_problem("a.py", "a" * 1_000_001) == "too long"
     assert base_problem("a.py", "+-*/" * 10 + "a") == "few letters"
     assert base_problem("a.py", "") == "few letters"
+    assert base_problem("a.csv", "a,b\nc,d\n") == "unwanted language"
+    assert base_problem("changes.DIFF", "a b c\n") == "unwanted language"
     assert base_problem("a.py", r"\xab\xcd\xef" * 3) == "hexadecimal data"
     assert base_problem("a.md", "This is the text of a page for you and it is not long.") is None
     assert base_problem("a.md", "Dies ist ein Text ohne ein einziges Wort jener Sprache.") == "not English"

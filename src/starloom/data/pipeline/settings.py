@@ -34,12 +34,12 @@ class LicenceSettings:
     """Which licences may stay: those of a named `policy`.
 
     `keep_unlicensed`: files of which no licence is known stay too, as in The Stack v2. `exempt_kinds`: kinds of records whose
-    licence is noted and does not decide (`issue`, `question`, say).
+    licence is noted and does not decide: issues, whose events never tell one and of which StarCoder 2 asked none.
     """
 
     policy: str = "permissive"
     keep_unlicensed: bool = False
-    exempt_kinds: tuple[str, ...] = ()
+    exempt_kinds: tuple[str, ...] = ("issue",)
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,13 @@ text. Line numbers of hunks count from the first line that is shown.
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib import resources
 from pathlib import Path
 
 from starloom.core.errors import InputError
@@ -64,9 +67,27 @@ def base_problem(path: str, text: str) -> str | None:
     if 2 * text.count("\\x") > 0.25 * len(text):
         return "hexadecimal data"
     language = language_of(path)
+    if _is_unwanted(path, language):
+        return "unwanted language"
     if language not in _LONG_LINES and (len(text) > 100 * len(lines) or max(map(len, lines)) > 1000):
         return "long lines"
     return "not English" if language == "Markdown" and not _is_english(text) else None
+
+
+def _is_unwanted(path: str, language: str | None) -> bool:
+    """Whether the list has the language with this extension; of a language that no table knows, the extension alone."""
+    _, dot, ending = path.rpartition("/")[2].rpartition(".")
+    extension = ending.lower() if dot else ""
+    if language is None:
+        return bool(extension) and any(extension in extensions for extensions in _unwanted().values())
+    return extension in _unwanted().get(language, ())
+
+
+@cache
+def _unwanted() -> dict[str, list[str]]:
+    """Extensions by language: the 179 pairs that StarCoder 2 left out (pull_requests_and_issues/language_labels.csv)."""
+    pairs: dict[str, list[str]] = json.loads(resources.files(__package__).joinpath("unwanted.json").read_text(encoding="utf-8"))
+    return pairs
 
 
 def _is_english(text: str) -> bool:

@@ -58,7 +58,7 @@ _KEPT = (
 
 @dataclass(frozen=True)
 class StackOverflow:
-    """The questions of the dump at `path`: `Posts.xml`, plain or compressed (.gz, .bz2, .xz, .zst), or a folder with `Users.xml` too.
+    """The questions of the dump at `path`: `Posts.xml`, plain or packed (.gz, .bz2, .xz, .zst), or its folder with `Users.xml`.
 
     `ratings` is a file with the id of a question and the rating of one of its answers, or their mean, a line (`11227809 0.62`);
     questions with a mean below `min_rating` or without any are refused.

@@ -47,5 +47,5 @@ def write(folder: Path, files: dict[str, str | bytes]) -> Path:
 
 def hashes(out: Path) -> dict[str, str]:
     """The SHA-256 of every table of a run, and of its report."""
-    files = [path for path in sorted(out.rglob("*")) if path.suffix == ".parquet" or path.name == "report.json"]
+    files = [path for path in sorted(out.rglob("*")) if path.suffix in (".parquet", ".rows") or path.name == "report.json"]
     return {str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}

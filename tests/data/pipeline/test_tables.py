@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from starloom.core.errors import FormatError
 from starloom.data.pipeline.columns import Aligned, cut, write_file
+from starloom.data.pipeline.lists import rules_of
 from starloom.data.pipeline.markers import (
     Fingerprints,
     Marker,
@@ -28,6 +29,7 @@ from starloom.data.pipeline.markers import (
 from starloom.data.pipeline.plan import make_plan
 from starloom.data.pipeline.settings import DataSettings, NearSettings
 from starloom.data.pipeline.shuffle import buckets_of, read_rows, rows_of, shards_of, write_rows
+from starloom.data.pipeline.stages import licences, redaction
 from starloom.data.pipeline.storage import Storage
 from starloom.data.pipeline.task import processor_seconds
 
@@ -93,12 +95,40 @@ def test_every_row_arrives_once_in_the_bucket_of_its_key(
     for sender in range(senders):
         places = range(sender, len(keys), senders)
         table = pa.table({"key": [keys[place] for place in places], "place": places}, schema=schema)
-        write_rows(storage, f"{sender}", table, buckets_of(table.column("key").to_numpy(), buckets))
+        write_rows(storage, f"{sender}", table, buckets_of(table.column("key").to_numpy(), buckets), buckets)
         names.append(f"{sender}")
     got = [read_rows(storage, names, bucket, schema).to_pydict() for bucket in range(buckets)]
     assert sorted(place for table in got for place in table["place"]) == list(range(len(keys)))
     for bucket, table in enumerate(got):
         assert [key * buckets >> 64 for key in table["key"]] == [bucket] * len(table["key"])
+
+
+@pytest.mark.parametrize("place", [0, 28, 33, 70, 100, -1])
+def test_damage_of_rows_on_their_way_is_named(place: int, tmp_path: Path) -> None:
+    storage, schema = Storage(str(tmp_path)), pa.schema([("key", pa.uint64())])
+    write_rows(storage, "sent/0", pa.table({"key": [7, 8]}, schema=schema), np.array([2, 0]), 3)
+    assert [read_rows(storage, ["sent/0"], part, schema).to_pydict()["key"] for part in range(3)] == [[8], [], [7]]
+    path = tmp_path / "sent" / "0"
+    whole = path.read_bytes()
+    for damaged in (whole[:place], whole[:place] + bytes([whole[place] ^ 1]) + whole[place:][1:]):
+        path.write_bytes(damaged)
+        with pytest.raises(FormatError, match="sent/0' is damaged"):
+            [read_rows(storage, ["sent/0"], part, schema) for part in range(3)]
+
+
+def test_a_reader_takes_its_entry_and_its_piece_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage, schema = Storage(str(tmp_path)), pa.schema([("key", pa.uint64())])
+    keys = np.arange(50_000, dtype=np.uint64)
+    written = write_rows(storage, "sent/0", pa.table([keys], schema=schema), np.arange(50_000) % 1000, 1000)
+    taken: list[int] = []
+
+    def read_range(self: Storage, name: str, start: int, length: int) -> bytes:
+        taken.append(length)
+        return (tmp_path / name).read_bytes()[start : start + length]
+
+    monkeypatch.setattr(Storage, "read_range", read_range)
+    assert read_rows(storage, ["sent/0"], 999, schema).num_rows == 50
+    assert sum(taken) < 2 * written.bytes / 1000
 
 
 @given(st.integers(0, 2**30), st.integers(0, 2**32 - 1))
@@ -135,6 +165,30 @@ def test_a_fingerprint_is_of_all_that_a_part_depends_on() -> None:
     assert base.of("licences", 0) == fewer.of("licences", 0)
     assert base.of("exact_digests", 0) != fewer.of("exact_digests", 0)
     assert digest("a", ["b"]) != digest("a", "b")
+
+
+def test_other_rules_are_other_fingerprints(monkeypatch: pytest.MonkeyPatch) -> None:
+    def prints() -> dict[str, str]:
+        known = Fingerprints(make_plan(DataSettings()), ("s",), 4)
+        return {step: known.of(step, 0) for step in ("languages", "licence_evidence", "licences", "quality", "redaction")}
+
+    before = prints()
+    monkeypatch.setattr(licences, "MATCHER_VERSION", licences.MATCHER_VERSION + 1)
+    assert [step for step, known in prints().items() if known != before[step]] == list(before)[1:]
+    monkeypatch.undo()
+    monkeypatch.setattr(redaction, "rules_of", "another {}".format)
+    assert [step for step, known in prints().items() if known != before[step]] == ["redaction"]
+
+
+def test_the_rules_of_a_package_are_known_by_their_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "some_rules").mkdir()
+    rules = tmp_path / "some_rules" / "__init__.py"
+    rules.write_text("LEAST = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    first = rules_of("some_rules")
+    rules.write_text("LEAST = 2\n")
+    rules_of.cache_clear()
+    assert rules_of("some_rules") != first
 
 
 def test_processor_time_counts_processes_that_have_ended() -> None:

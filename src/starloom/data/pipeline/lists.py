@@ -1,17 +1,28 @@
-"""Lists and rules that settings name by their files: their content decides whether a stage is done, not their place."""
+"""Lists and rules that settings name by their files: their content decides whether a stage is done, not their place. So does
+that of the rules that come with the package."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
 
 from starloom.core.errors import InputError
 from starloom.core.files import sha256_of
+from starloom.data.pipeline.markers import digest
 
 
 def fingerprint(paths: Sequence[str]) -> list[str]:
     """The SHA-256 of each file, and of each file in each folder. Raises `InputError` for one that is missing."""
-    return [digest for path in paths for digest in _digests(path)]
+    return [found for path in paths for found in _digests(path)]
+
+
+@cache
+def rules_of(package: str) -> str:
+    """A fingerprint of the code and lists of a package of rules: after an upgrade, results of two versions never mix."""
+    places = sorted(Path(str(files(package))).iterdir())
+    return digest([[place.name, sha256_of(place)] for place in places if place.is_file()])
 
 
 def _digests(path: str) -> tuple[str, ...]:

@@ -15,12 +15,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from starloom.data.pipeline.step import Plan, Step
-from starloom.data.pipeline.storage import Storage
+from starloom.data.pipeline.storage import READERS, Storage
 
 MANIFEST = "manifest.json"
 """In the folder of a step: all its markers in one file, for reading."""
-
-_READERS = 32  # markers at a time: each takes tens of milliseconds in an object store
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +33,9 @@ class Marker:
     notes: dict[str, Any] = field(default_factory=dict)
 
 
-def output_name(step: str, part: int) -> str:
-    """The file with the output of a part."""
-    return f"{step}/{part:05d}.parquet"
+def output_name(step: str, part: int, *, sent: bool = False) -> str:
+    """The file with the output of a part: a table, or rows that are `sent` to parts of another step."""
+    return f"{step}/{part:05d}.{'rows' if sent else 'parquet'}"
 
 
 def marker_name(step: str, part: int) -> str:
@@ -61,28 +59,28 @@ def write_marker(storage: Storage, step: str, part: int, marker: Marker) -> None
     storage.write(marker_name(step, part), (json.dumps(asdict(marker)) + "\n").encode())
 
 
-def is_done(storage: Storage, step: str, part: int, fingerprint: str) -> bool:
+def is_done(storage: Storage, step: str, part: int, fingerprint: str, *, sent: bool = False) -> bool:
     """Whether a part need not be computed again."""
     marker = read_marker(storage, step, part)
     if marker is None or marker.fingerprint != fingerprint:
         return False
-    return storage.size(output_name(step, part)) == marker.bytes
+    return storage.size(output_name(step, part, sent=sent)) == marker.bytes
 
 
-def unfinished(storage: Storage, step: str, fingerprints: Sequence[str]) -> list[int]:
+def unfinished(storage: Storage, step: str, fingerprints: Sequence[str], *, sent: bool = False) -> list[int]:
     """The parts of a step that must be computed, given the fingerprint of each."""
     there = frozenset(storage.names(step))
 
     def done(part: int) -> bool:
-        return _own(marker_name(step, part)) in there and is_done(storage, step, part, fingerprints[part])
+        return _own(marker_name(step, part)) in there and is_done(storage, step, part, fingerprints[part], sent=sent)
 
-    with ThreadPoolExecutor(_READERS) as pool:
+    with ThreadPoolExecutor(READERS) as pool:
         return [part for part, is_there in enumerate(pool.map(done, range(len(fingerprints)))) if not is_there]
 
 
 def read_markers(storage: Storage, step: str, num_parts: int) -> list[Marker]:
     """The markers of a step that can be read, in the order of its parts."""
-    with ThreadPoolExecutor(_READERS) as pool:
+    with ThreadPoolExecutor(READERS) as pool:
         markers = pool.map(lambda part: read_marker(storage, step, part), range(num_parts))
         return [marker for marker in markers if marker is not None]
 

@@ -23,6 +23,7 @@ from starloom.data.pipeline.markers import MANIFEST, Fingerprints, marker_name, 
 from starloom.data.pipeline.plan import make_plan
 from starloom.data.pipeline.report import REPORT, Report, make_report
 from starloom.data.pipeline.settings import DataSettings
+from starloom.data.pipeline.step import Ingest, Step
 from starloom.data.pipeline.storage import Storage, storage_at
 from starloom.data.pipeline.task import Outcome, Task, named
 from starloom.data.pipeline.token_shards import TokenCount, write_tokens
@@ -60,7 +61,8 @@ def run(settings: DataSettings, out: str, *, engine: EngineName = "local", worke
     fingerprints = Fingerprints(plan, layout.identities(), layout.num_buckets)
     count = (os.cpu_count() or 1) if workers is None else workers
     with make_engine(engine, count) as running:
-        for step in (plan.ingest.name, *(step.name for step in plan.steps)):
+        steps: tuple[Ingest | Step, ...] = (plan.ingest, *plan.steps)
+        for step in steps:
             _run_step(storage, named(layout, plan), fingerprints, step, running)
     report = make_report(storage, layout)
     storage.write(REPORT, (report.to_json() + "\n").encode())
@@ -72,16 +74,16 @@ def _absolute(place: str) -> str:
     return place if "://" in place else str(Path(place).absolute())
 
 
-def _run_step(storage: Storage, digest: str, fingerprints: Fingerprints, step: str, engine: Engine) -> None:
-    parts = range(fingerprints.num_parts(step))
+def _run_step(storage: Storage, digest: str, fingerprints: Fingerprints, step: Ingest | Step, engine: Engine) -> None:
+    name, parts = step.name, range(fingerprints.num_parts(step.name))
     _remove_strangers(storage, step, len(parts))
-    pending = unfinished(storage, step, [fingerprints.of(step, part) for part in parts])
-    tasks = [Task(storage.url, digest, step, part, fingerprints.of(step, part)) for part in pending]
-    with bar(step, len(parts), done=len(parts) - len(pending)) as progress:
+    pending = unfinished(storage, name, [fingerprints.of(name, part) for part in parts], sent=step.sends)
+    tasks = [Task(storage.url, digest, name, part, fingerprints.of(name, part)) for part in pending]
+    with bar(name, len(parts), done=len(parts) - len(pending)) as progress:
         for outcome in engine.run(tasks) if tasks else ():
             _check(outcome)
             progress.advance()
-    _write_manifest(storage, step, len(parts), fingerprints.of_all(step))
+    _write_manifest(storage, name, len(parts), fingerprints.of_all(name))
 
 
 def _check(outcome: Outcome) -> None:
@@ -91,14 +93,15 @@ def _check(outcome: Outcome) -> None:
         raise PipelineError(f"step '{outcome.step}', part {outcome.part}: {outcome.error}{hint}")
 
 
-def _remove_strangers(storage: Storage, step: str, num_parts: int) -> None:
+def _remove_strangers(storage: Storage, step: Ingest | Step, num_parts: int) -> None:
     """Remove what a killed run left half-written, and parts of a run that had more of them."""
     expected = {MANIFEST}
     for part in range(num_parts):
-        expected |= {name.rpartition("/")[2] for name in (output_name(step, part), marker_name(step, part))}
-    for name in storage.names(step):
+        names = (output_name(step.name, part, sent=step.sends), marker_name(step.name, part))
+        expected |= {name.rpartition("/")[2] for name in names}
+    for name in storage.names(step.name):
         if name not in expected:
-            storage.remove(f"{step}/{name}")
+            storage.remove(f"{step.name}/{name}")
 
 
 def _write_manifest(storage: Storage, step: str, num_parts: int, fingerprint: str) -> None:

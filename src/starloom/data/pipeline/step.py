@@ -48,6 +48,11 @@ class Step:
         """Whether it fills `dropped` and `detail`."""
         return "dropped" in self.schema.names
 
+    @property
+    def sends(self) -> bool:
+        """Whether its rows go to parts of another step."""
+        return self.gives.startswith("to ")
+
 
 @dataclass(frozen=True)
 class Ingest:
@@ -58,6 +63,7 @@ class Ingest:
     settings: Mapping[str, Any]
     version: int = 1
     name: str = "ingest"
+    sends: bool = False
 
 
 class Plan:

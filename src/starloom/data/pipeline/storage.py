@@ -17,6 +17,8 @@ from typing import IO
 from starloom.core.errors import FormatError, InputError, PipelineError, require
 from starloom.core.files import new_file
 
+READERS = 32
+"""Files to read at a time where each is small: one takes tens of milliseconds in an object store."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -52,13 +54,20 @@ class Storage:
         except FileNotFoundError:
             return None
 
+    def read_range(self, name: str, start: int, length: int) -> bytes:
+        """`length` bytes of a file, or as many as there are. Raises `FormatError` when it is missing."""
+        try:
+            return bytes(self._files.cat_file(self._at(name), start=start, end=start + length))
+        except FileNotFoundError as error:
+            raise self._missing(name) from error
+
     @contextmanager
     def open(self, name: str) -> Iterator[IO[bytes]]:
         """A file for reading. Raises `FormatError` when it is missing."""
         try:
             stream = self._files.open(self._at(name), "rb")
         except FileNotFoundError as error:
-            raise FormatError(f"'{self.place(name)}' is missing: run again, it will be computed anew") from error
+            raise self._missing(name) from error
         with stream:
             yield stream
 
@@ -106,6 +115,9 @@ class Storage:
 
     def _at(self, name: str) -> str:
         return f"{self._root}/{name}"
+
+    def _missing(self, name: str) -> FormatError:
+        return FormatError(f"'{self.place(name)}' is missing: run again, it will be computed anew")
 
 
 @cache

@@ -130,14 +130,14 @@ class _Runner:
 
     def __init__(self, storage: Storage, layout: Layout, plan: Plan, step: Step, part: int) -> None:
         self._storage, self._layout, self._plan, self._step, self._part = storage, layout, plan, step, part
-        self._name = output_name(step.name, part)
+        self._name = output_name(step.name, part, sent=step.sends)
 
     def run(self) -> Written:
-        if self._step.gives in ("columns", "table"):
+        if not self._step.sends:
             return write_file(self._storage, self._name, self._step.schema, self._checked(self._outputs()))
         tables = [self._step.schema.empty_table(), *(output for output, _ in self._outputs())]
         table = pa.concat_tables(tables).combine_chunks()
-        return write_rows(self._storage, self._name, table, self._receivers(table))
+        return write_rows(self._storage, self._name, table, *self._receivers(table))
 
     def _outputs(self) -> Iterator[tuple[pa.Table, int]]:
         """What the function gives, with the number of rows that came in."""
@@ -179,12 +179,13 @@ class _Runner:
 
     def _rows(self, other: str) -> pa.Table:
         producer = self._plan.step(other)
-        names = [output_name(other, part) for part in range(self._layout.num_parts(producer.per))]
+        names = [output_name(other, part, sent=True) for part in range(self._layout.num_parts(producer.per))]
         return read_rows(self._storage, names, self._part, producer.schema)
 
-    def _receivers(self, table: pa.Table) -> npt.NDArray[np.int64]:
+    def _receivers(self, table: pa.Table) -> tuple[npt.NDArray[np.int64], int]:
+        """The receiver of each row, and how many receivers there are."""
         if self._step.gives == "to buckets":
-            return buckets_of(table.column("key").to_numpy(), self._layout.num_buckets)
+            return buckets_of(table.column("key").to_numpy(), self._layout.num_buckets), self._layout.num_buckets
         if self._step.gives == "to shards":
-            return shards_of(table.column("id").to_numpy())
-        return np.zeros(table.num_rows, dtype=np.int64)
+            return shards_of(table.column("id").to_numpy()), len(self._layout.shards)
+        return np.zeros(table.num_rows, dtype=np.int64), 1

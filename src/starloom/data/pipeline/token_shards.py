@@ -71,7 +71,7 @@ def _write(storage: Storage, layout: Layout, scratch: Path) -> dict[str, TokenCo
     assert place is not None, "asked for only with a tokenizer"
     tokenizer = contract_at(place).tokenizer
     tokenizer.save(scratch / TOKENIZER)
-    names = [output_name("sequences", shard) for shard in range(len(layout.shards))]
+    names = [output_name("sequences", shard, sent=True) for shard in range(len(layout.shards))]
     with ExitStack() as stack, bar("tokens", layout.num_buckets) as progress:
         writers = {"train": stack.enter_context(ShardWriter(scratch / FOLDERS["train"], tokenizer))}
         counts = {"train": TokenCount()}

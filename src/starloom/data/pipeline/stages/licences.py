@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from starloom.data.licences import MATCHER_VERSION
 from starloom.data.licences.evidence import Evidence, file_evidence, unread_evidence
 from starloom.data.licences.policies import open_policy
 from starloom.data.licences.verdicts import Verdict, judge
@@ -53,9 +54,10 @@ def licence_steps(settings: LicenceSettings) -> tuple[Step, ...]:
     def function(table: pa.Table) -> pa.Table:
         return table_of(_judged(settings, (_File(*values) for values in each(table, *_READS))), SCHEMA)
 
-    known = asdict(settings) | {"policy": open_policy(settings.policy).name}
+    matcher = {"matcher": MATCHER_VERSION}
+    known = asdict(settings) | {"policy": open_policy(settings.policy).name} | matcher
     return (
-        Step("licence_evidence", EVIDENCE, evidence, reads=_SAYS, version=3),
+        Step("licence_evidence", EVIDENCE, evidence, reads=_SAYS, settings=matcher),
         Step("licences", SCHEMA, function, reads=_READS, settings=known, whole=True),
     )
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from starloom.data.pipeline.lists import rules_of
 from starloom.data.pipeline.rows import each, table_of
 from starloom.data.pipeline.step import KEPT, VERDICT, Step
 from starloom.data.quality import rules
@@ -19,7 +20,7 @@ _READS = ("path", "kind", "language", "is_generated", "text", KEPT)
 
 def quality_step() -> Step:
     """The step."""
-    return Step("quality", SCHEMA, judged, reads=_READS)
+    return Step("quality", SCHEMA, judged, reads=_READS, settings={"rules": rules_of("starloom.data.quality")})
 
 
 def judged(table: pa.Table) -> pa.Table:

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from starloom.contract.tokens import PLACEHOLDERS
+from starloom.data.pipeline.lists import rules_of
 from starloom.data.pipeline.rows import each, table_of
 from starloom.data.pipeline.settings import RedactionSettings
 from starloom.data.pipeline.step import KEPT, Step
@@ -33,7 +34,8 @@ def redaction_step(settings: RedactionSettings) -> Step:
     def function(table: pa.Table) -> pa.Table:
         return table_of((_row(settings, *values) for values in each(table, "text", KEPT)), SCHEMA)
 
-    return Step("redaction", SCHEMA, function, reads=("text", KEPT), settings=asdict(settings))
+    known = asdict(settings) | {"rules": rules_of("starloom.redaction")}
+    return Step("redaction", SCHEMA, function, reads=("text", KEPT), settings=known)
 
 
 def _row(settings: RedactionSettings, text: str | None, kept: bool) -> dict[str, Any]:

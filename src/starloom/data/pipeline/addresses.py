@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from starloom.core.errors import InputError, SettingsError, require
 from starloom.data.pipeline.layout import SourceLine
 from starloom.data.pipeline.markers import digest
 from starloom.data.sources.debian import read_dsc
+from starloom.data.sources.heritage.stack_v2 import StackV2
 from starloom.data.sources.reading import source_from
 from starloom.data.sources.record import RecordSource
 
@@ -68,11 +70,28 @@ def source_lines(addresses: Sequence[str]) -> list[SourceLine]:
 
 
 def _line(address: str) -> SourceLine:
-    source_at(address)
-    values = described(address)
+    source, values = source_at(address), described(address)
     places = [values[name] for name in _PLACES if name not in _UNCHANGING and values.get(name) is not None]
     states = [_state(Path(place)) if _is_local(place) else _remote_state(place) for place in places]
-    return SourceLine(address, sum(size for size, _ in states), digest(values, [state for _, state in states]))
+    size = sum(size for size, _ in states)
+    if isinstance(source, StackV2):
+        with suppress(InputError):  # reading it says what is wrong
+            size = source.text_bytes() // source.parts
+    return SourceLine(address, size, digest(values, [state for _, state in states]))
+
+
+def pieces(lines: Sequence[SourceLine], shard_bytes: int) -> Iterator[SourceLine]:
+    """The same sources; a table of The Stack v2 is cut by repositories into as many as fill a shard each."""
+    for line in lines:
+        source = source_at(line.address)
+        parts = line.size // shard_bytes if isinstance(source, StackV2) and source.parts == 1 else 1
+        if parts <= 1:
+            yield line
+            continue
+        for part in range(parts):
+            values = described(line.address) | {"part": part, "parts": parts}
+            address = json.dumps(values, sort_keys=True, ensure_ascii=False)
+            yield SourceLine(address, line.size // parts, digest(line.identity, part, parts))
 
 
 def _absolute(value: Any) -> Any:

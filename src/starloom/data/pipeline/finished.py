@@ -41,9 +41,13 @@ class FinishedRun:
         for shard in range(len(self.layout.shards)):
             yield from self._aligned(shard, columns).groups()
 
+    def shard(self, shard: int, *columns: str) -> pa.Table:
+        """These columns of one shard."""
+        return self._aligned(shard, columns).table()
+
     def row(self, id_: int, *columns: str) -> dict[str, Any]:
         """These columns of one row."""
-        table = self._aligned(id_ >> 32, columns).table()
+        table = self.shard(id_ >> 32, *columns)
         return {name: table.column(name)[id_ & 0xFFFFFFFF].as_py() for name in columns}
 
     def stages(self) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ has about the size that the settings ask for.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -65,7 +65,7 @@ class Layout:
         return {"format": FORMAT, "version": VERSION, "settings": to_mapping(self.settings), "shards": shards}
 
 
-def make_layout(settings: DataSettings, sources: Sequence[SourceLine]) -> Layout:
+def make_layout(settings: DataSettings, sources: Iterable[SourceLine]) -> Layout:
     """Cut `sources` into shards of about `settings.shard_bytes`. Raises `InputError` for a source that is given twice."""
     shards: list[list[SourceLine]] = []
     size = settings.shard_bytes

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from starloom.core.errors import InputError, PipelineError
 from starloom.core.progress import bar
-from starloom.data.pipeline.addresses import absolute, source_lines
+from starloom.data.pipeline.addresses import absolute, pieces, source_lines
 from starloom.data.pipeline.engines.engine import Engine, EngineName, make_engine
 from starloom.data.pipeline.layout import make_layout, write_layout
 from starloom.data.pipeline.markers import MANIFEST, Fingerprints, marker_name, output_name, read_markers, unfinished
@@ -55,7 +55,7 @@ def run(settings: DataSettings, out: str, *, engine: EngineName = "local", worke
         raise InputError("no sources: name at least one folder, archive, package or git repository")
     storage = storage_at(_absolute(out))
     settings = replace(settings, sources=tuple(map(absolute, settings.sources)))
-    layout = make_layout(settings, source_lines(settings.sources))
+    layout = make_layout(settings, pieces(source_lines(settings.sources), settings.shard_bytes))
     plan = make_plan(settings)
     write_layout(storage, layout)
     fingerprints = Fingerprints(plan, layout.identities(), layout.num_buckets)

@@ -12,7 +12,7 @@ from typing import Any
 
 from starloom.core.errors import InputError
 from starloom.data.sources.heritage.contents import Wanted, fetch
-from starloom.data.sources.heritage.tables import read_parquet
+from starloom.data.sources.heritage.tables import column_sums, read_parquet
 from starloom.data.sources.rawfile import UNUSABLE_PATH, is_unusable, readable
 from starloom.data.sources.record import MISSING, REPEATED, TOO_LARGE, ReadSettings, Record
 from starloom.data.sources.spill import Groups
@@ -25,10 +25,15 @@ _REPOSITORY = ("repo_name", "revision_id", "revision_date", "star_events_count",
 
 @dataclass(frozen=True)
 class StackV2:
-    """The files of the table or tables at `path` (both forms are told by their columns), with contents at `contents/<sha1>`."""
+    """The files of the table or tables at `path` (both forms are told by their columns), with contents at `contents/<sha1>`.
+
+    `part` of `parts`: a share of the repositories, so that a table may be read in pieces.
+    """
 
     path: str
     contents: str
+    part: int = 0
+    parts: int = 1
 
     def records(self, settings: ReadSettings) -> Iterator[Record]:
         """One record a row, by repository. Raises `InputError`."""
@@ -36,7 +41,7 @@ class StackV2:
 
     def _wanted(self, settings: ReadSettings) -> Iterator[Wanted]:
         with Groups(settings) as groups:
-            for rows in read_parquet(self.path):
+            for rows in read_parquet(self.path, self.part, self.parts):
                 names = set(rows[0]) if rows else set()
                 if not {"repo_name", "files"} <= names and not {"repo_name", "blob_id", "path"} <= names:
                     raise InputError(f"'{self.path}' holds no table of The Stack v2: its columns are {', '.join(sorted(names))}")
@@ -47,6 +52,10 @@ class StackV2:
                         groups.add(str(repository["repo_name"]), values)
             for _, rows in groups:
                 yield from _repository(rows, settings)
+
+    def text_bytes(self) -> int:
+        """The bytes of the contents of all parts, as the tables say (`length_bytes`). Raises `InputError`."""
+        return sum(column_sums(self.path, "length_bytes"))
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:

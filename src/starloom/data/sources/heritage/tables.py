@@ -10,9 +10,10 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import IO, Any, Self
+from zlib import crc32
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -91,17 +92,50 @@ def _frame(stream: IO[bytes]) -> tuple[bytes, bytes]:
     return (head[:1], data) if len(head) == 1 + LENGTH and len(data) == size else (b"", b"")
 
 
-def read_parquet(url: str) -> Iterator[list[dict[str, Any]]]:
-    """The rows of a Parquet file or of all below a folder, by name, some thousands at a time. Raises `InputError`."""
+def read_parquet(url: str, part: int = 0, parts: int = 1) -> Iterator[list[dict[str, Any]]]:
+    """The rows of a Parquet file or of all below a folder, by name, some thousands at a time. Raises `InputError`.
+
+    Of `parts` that together give all, only number `part`: whole repositories, drawn by a hash of their `repo_name`.
+    """
     for stream, name in open_files(url, (".parquet",)):
-        try:
-            file = pq.ParquetFile(stream)
-            for batch in file.iter_batches(batch_size=4096):
+        with _naming_parquet(url, name):
+            for batch in pq.ParquetFile(stream).iter_batches(batch_size=4096):
                 batch.validate(full=True)
-                yield batch.to_pylist()
-        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-            message = (str(error).splitlines() or [type(error).__name__])[0]
-            raise InputError(f"'{url}' ({name}) is not a readable Parquet file: {message}") from error
+                rows = batch.filter(_drawn(batch, part, parts)).to_pylist()
+                if rows:
+                    yield rows
+
+
+def column_sums(url: str, name: str) -> Iterator[int]:
+    """The sum of a column of whole numbers, wherever it is nested, by row groups of all files. Raises `InputError`."""
+    for stream, place in open_files(url, (".parquet",)):
+        with _naming_parquet(url, place):
+            file = pq.ParquetFile(stream)
+            paths = [file.schema.column(number).path for number in range(len(file.schema))]
+            wanted = [path for path in paths if path.rpartition(".")[2] == name]
+            for group in range(file.num_row_groups if wanted else 0):
+                column = file.read_row_group(group, columns=wanted).column(0)
+                if pa.types.is_list(column.type):
+                    column = pc.struct_field(pc.list_flatten(column), name)
+                yield pc.sum(column).as_py() or 0
+
+
+@contextmanager
+def _naming_parquet(url: str, place: str) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        message = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"'{url}' ({place}) is not a readable Parquet file: {message}") from error
+
+
+def _drawn(batch: pa.RecordBatch, part: int, parts: int) -> pa.Array:
+    """Which rows are those of a part; all when they have no repository's name."""
+    if parts == 1 or "repo_name" not in batch.schema.names:
+        return pa.repeat(True, batch.num_rows)
+    names = batch.column("repo_name").dictionary_encode()
+    drawn = [crc32(str(name).encode("utf-8", "replace")) % parts == part for name in names.dictionary.to_pylist()]
+    return pa.array(drawn, pa.bool_()).take(names.indices).fill_null(part == 0)
 
 
 def rows_in(batch: pa.RecordBatch, column: str, wanted: pa.Array) -> list[dict[str, Any]]:

@@ -3,10 +3,11 @@
     starloom data fetch benchmarks/corpus/names.txt --out packages
     python benchmarks/corpus.py run packages out --benchmarks FOLDER --kill STEP:PARTS ...   # --kill may be repeated
     python benchmarks/corpus.py run packages unbroken --benchmarks FOLDER                    # the same, left alone
-    python benchmarks/corpus.py sizes packages scratch                                       # a quarter, half, all of the files
-    python benchmarks/corpus.py record out unbroken scratch --docs docs/corpus [--record NAME]
+    python benchmarks/corpus.py sizes packages scratch                                       # once, twice, four times the input
+    python benchmarks/corpus.py record out unbroken --docs docs/corpus [--record NAME]
+    python benchmarks/corpus.py record-sizes scratch [--record NAME]
 
-`run` and `sizes` leave what they measured beside their output (`measured.json`); `record` reads it and computes nothing anew.
+`run` and `sizes` leave what they measured beside their output (`measured.json`); the others read it and compute nothing anew.
 """
 
 import argparse
@@ -21,8 +22,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from corpus_parts import FRACTIONS, write_part
+from corpus_copies import SIZES, write_copies
 from corpus_record import MEASURED, write_record
+from corpus_sizes import LEFT_OUT, write_sizes
 
 from starloom.core.files import write_text
 from starloom.data.fetch import LOCK_FILE, read_lock
@@ -96,13 +98,14 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def sizes(arguments: argparse.Namespace) -> None:
-    """The same packages with a part of their files, drawn by hash; then a run over each."""
-    for fraction in FRACTIONS:
-        folder, out = (arguments.scratch / f"{name}-{fraction:g}" for name in ("part", "out"))
-        folder.mkdir(parents=True, exist_ok=True)
-        places = [write_part(Path(package), folder, fraction) for package in packages(arguments.packages)]
-        measured = watch(command(list(map(str, places)), out, arguments.workers, ()), out, None)
-        print(fraction, json.dumps(measured), flush=True)
+    """The packages as they are, and with copies that are other code; a run over so many of these as `SIZES` says."""
+    folder, originals = arguments.scratch / "copies", [Path(package) for package in packages(arguments.packages)]
+    folder.mkdir(parents=True, exist_ok=True)
+    places = list(map(str, write_copies(originals, folder, max(SIZES))))
+    for size in SIZES:
+        out = arguments.scratch / f"out-{size}"
+        measured = watch(command(places[: size * len(originals)], out, arguments.workers, LEFT_OUT), out, None)
+        print(size, json.dumps(measured), flush=True)
         write_text(out / MEASURED, json.dumps([measured], indent=1) + "\n")
 
 
@@ -125,10 +128,13 @@ def main() -> None:
     recording = commands.add_parser("record")
     recording.add_argument("out", type=Path)
     recording.add_argument("unbroken", type=Path)
-    recording.add_argument("scratch", type=Path)
     recording.add_argument("--docs", type=Path, required=True)
-    recording.add_argument("--record")
-    recording.set_defaults(do=lambda given: write_record(given.out, given.unbroken, given.scratch, given.docs, given.record))
+    recording.set_defaults(do=lambda given: write_record(given.out, given.unbroken, given.docs, given.record))
+    recording_sizes = commands.add_parser("record-sizes")
+    recording_sizes.add_argument("scratch", type=Path)
+    recording_sizes.set_defaults(do=lambda given: write_sizes(given.scratch, given.record))
+    for part in (recording, recording_sizes):
+        part.add_argument("--record")
     arguments = parser.parse_args()
     arguments.do(arguments)
 

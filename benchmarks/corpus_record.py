@@ -3,15 +3,13 @@
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
 import record
-from corpus_parts import FRACTIONS
-from corpus_reads import reads
 
 from starloom.core.files import sha256_of, write_text
 from starloom.data.pipeline.card import card
@@ -38,31 +36,25 @@ STAGES = {
 """Stages of people by the steps that make them; `exact` and `near` also name the steps of their exchanges."""
 
 
-def write_record(out: Path, unbroken: Path, scratch: Path, docs: Path, name: str | None) -> None:
-    """Write `docs` from the run at `out`; the record also from one that was not killed, and from those below `scratch`."""
+def write_record(out: Path, unbroken: Path, docs: Path, name: str | None) -> None:
+    """Write `docs` from the run at `out`; the record also from one that was not killed."""
     run, whole = (FinishedRun(str(place.absolute())) for place in (out, unbroken))
     sources = by_source(run)
     _write_docs(run, sources, docs)
     known = record.facts()
-    known["command"] = "python benchmarks/corpus.py run, sizes, record"
-    sizes = {fraction: FinishedRun(str((scratch / f"out-{fraction:g}").absolute())) for fraction in FRACTIONS}
+    known["command"] = "python benchmarks/corpus.py run, record"
     starts = json.loads((out / MEASURED).read_text())
     found = {
         "starts": starts,
         "stages": stages(whole),
         "languages read": len(languages_read(run)),
         "unbroken": _compared(out, unbroken),
-        "reads": reads(),
-        "sizes": {str(fraction): {"stages": stages(part), "exchanges": exchanges(part)} for fraction, part in sizes.items()},
     }
     parts = [
         record.heading("A real run", known, "", *_NOTES),
         _starts(starts),
         _UNBROKEN.format(**found["unbroken"]),
         "## Stages (of the run that was not killed)\n\n" + _stage_table(whole),
-        "## A quarter, half and all of the files\n\n" + _size_table(sizes),
-        "## Exchanges\n\n" + _exchange_table(sizes),
-        "## One small read\n\n" + _read_table(found["reads"]),
     ]
     record.write(name, {"facts": known, **found}, "\n\n".join(parts))
 
@@ -84,13 +76,18 @@ def _compared(out: Path, unbroken: Path) -> dict[str, Any]:
     hashes = [{str(place.relative_to(run)): sha256_of(place) for place in _tables(run)} for run in (out, unbroken)]
     names = hashes[0].keys() | hashes[1].keys()
     unequal = sum(hashes[0].get(name) != hashes[1].get(name) for name in names)
-    start = json.loads((unbroken / MEASURED).read_text())[-1]
+    start = measured(unbroken)
     used = sum(line["processor"] for line in FinishedRun(str(unbroken.absolute())).stages())
     return {"tables": len(names), "unequal": unequal, "seconds": start["seconds"], "processor": used, "peak MB": start["peak MB"]}
 
 
+def measured(run: Path) -> dict[str, Any]:
+    start: dict[str, Any] = json.loads((run / MEASURED).read_text())[-1]
+    return start
+
+
 def _tables(run: Path) -> list[Path]:
-    return [*run.glob("*/*.parquet"), run / "report.json"]
+    return [*run.glob("*/*.parquet"), *run.glob("*/*.rows"), run / "report.json"]
 
 
 def by_source(run: FinishedRun) -> dict[str, dict[str, Any]]:
@@ -184,12 +181,6 @@ def _of(step: str, name: str) -> bool:
     return step == name or (name in ("exact", "near") and step.startswith(f"{name}_"))
 
 
-def exchanges(run: FinishedRun) -> dict[str, dict[str, int]]:
-    """Rows and bytes that each step sends."""
-    sends = {step.name for step in run.plan.steps if step.gives.startswith("to ")}
-    return {line["step"]: {key: line[key] for key in ("rows", "bytes")} for line in run.stages() if line["step"] in sends}
-
-
 def _starts(starts: list[dict[str, Any]]) -> str:
     rows = [
         [
@@ -222,47 +213,3 @@ def _stage_table(run: FinishedRun) -> str:
             ]
         )
     return record.table(["stage", "files it looks at", "MB", "processor s", "files/s a core", "MB/s a core", "MB written"], rows)
-
-
-def _size_table(sizes: Mapping[float, FinishedRun]) -> str:
-    found = {fraction: stages(run) for fraction, run in sizes.items()}
-    reads = {fraction: run.report["read"]["files"] for fraction, run in sizes.items()}
-    rows = [["files read", *(f"{files:,}" for files in reads.values()), ""]]
-    rows.append(["MB read", *(f"{run.report['read']['bytes'] / 1e6:,.0f}" for run in sizes.values()), ""])
-    names = {stage: (stage,) for stage in STAGES} | {"all stages": tuple(STAGES)}
-    for title, members in names.items():
-        costs = [sum(found[size][name]["processor"] for name in members) / files * 1e6 for size, files in reads.items()]
-        rows.append([title, *(f"{cost:,.0f}" for cost in costs), f"{costs[-1] / max(costs[0], 1e-9):.2f}"])
-    heads = [f"{fraction:g}" for fraction in sizes]
-    return record.table(["microseconds of processor time a file read, of", *heads, "all / quarter"], rows)
-
-
-def _exchange_table(sizes: Mapping[float, FinishedRun]) -> str:
-    found = {fraction: exchanges(run) for fraction, run in sizes.items()}
-    steps = list(next(iter(found.values())))
-    columns = [
-        "step that sends",
-        *(f"rows, of {fraction:g}" for fraction in sizes),
-        *(f"MB, of {fraction:g}" for fraction in sizes),
-    ]
-    return record.table(columns, list(_exchange_rows(found, steps)))
-
-
-def _read_table(found: list[dict[str, Any]]) -> str:
-    rows = [
-        [
-            f"{line['receivers']:,}",
-            f"{line['bytes'] / 1e6:,.2f}",
-            f"{line['footer'] / 1e3:,.0f}",
-            f"{line['write s'] * 1e3:,.0f}",
-            f"{line['read s'] * 1e3:,.1f}",
-        ]
-        for line in found
-    ]
-    return record.table(["receivers of a file", "MB", "kB of footer", "ms to write", "ms to read one receiver's rows"], rows)
-
-
-def _exchange_rows(found: Mapping[float, Mapping[str, Mapping[str, int]]], steps: list[str]) -> Iterator[list[str]]:
-    for step in steps:
-        rows = [f"{part[step]['rows']:,}" for part in found.values()]
-        yield [step, *rows, *(f"{part[step]['bytes'] / 1e6:,.2f}" for part in found.values())]

@@ -151,6 +151,11 @@ def _about(kind: str, what: str) -> str:
     return python(f"{kind.replace(' ', '_')}_{what}", 4)
 
 
+def _task(kind: str) -> str:
+    """Unlike the others by more than its names."""
+    return _about(kind, "task").replace("first * ", "second - first % ").replace("+ second", "<< 3")
+
+
 def test_filters_apply_to_the_kinds_that_they_are_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def records(*_: Any) -> Iterator[Record]:
         for kind in _TABLE:
@@ -159,7 +164,7 @@ def test_filters_apply_to_the_kinds_that_they_are_for(tmp_path: Path, monkeypatc
                 "same": _about(kind, "same"),
                 "near": _about(kind, "same").replace("number 3", "position three"),
                 "eicar": f"# {_EICAR}\n{_about(kind, 'eicar')}",
-                "task": f"# Copied.\n{_about(kind, 'task')}",
+                "task": f"# Copied.\n{_task(kind)}",
                 "mail": f"{_about(kind, 'mail')}# jane.doe@some-company.com\n",
             }
             for name, text in texts.items():
@@ -167,7 +172,7 @@ def test_filters_apply_to_the_kinds_that_they_are_for(tmp_path: Path, monkeypatc
             yield Record("away/name", f"{kind}/away.py", kind, _about(kind, "away").encode(), 9, licence="MIT")
 
     monkeypatch.setattr(ingest, "records", records)
-    tasks = [{"task_id": kind, "prompt": "", "canonical_solution": _about(kind, "task")} for kind in _TABLE]
+    tasks = [{"task_id": kind, "prompt": "", "canonical_solution": _task(kind)} for kind in _TABLE]
     (tmp_path / "bench.jsonl").write_text("".join(json.dumps(task) + "\n" for task in tasks))
     (tmp_path / "opted").write_text("owner away\n")
     source = str(write(tmp_path / "events", {"one.json": "{}"}))

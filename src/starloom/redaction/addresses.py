@@ -16,7 +16,9 @@ _VERSION_WORD = re.compile(
     r"version|release|revision|\bver\b|assembly|chrome/|firefox/|safari/|section|§|chapter|\boid\b|\biso\b"
 )
 _VERSION_SIGN = re.compile(r"\bv\.? ?$|[=><~^!]= ?[\"']?$|[><~^] ?$|@$|[a-z]-$|(?<![.0-9])[0-9]{0,3}\.[0-9]{1,3} $")
-_ADDRESS_HINT = re.compile(r"\bip|ip\b|_ip|host|addr|server|dns|ping|bind|listen|inet|remote|proxy|gateway|client|peer|route|://\S*$")
+_ADDRESS_HINT = re.compile(
+    r"\bip|ip\b|_ip|host|addr|server|dns|ping|bind|listen|inet|remote|proxy|gateway|client|peer|route|://\S*$"
+)
 _SMALL = 32
 _SPECIMENS = words("specimens")
 _OBJECT_IDENTIFIERS = ("1.3.", "2.5.4.", "2.5.29.")

@@ -2,8 +2,8 @@
 """What the bench of `redaction.py` plants: secrets and personal data made at random, in the ways that some 25 languages write them.
 
 `plant(kind, half, draw)` gives a text and the span of the secret in it. Templates are numbered; the even ones (half 0) are for tuning,
-the odd ones (half 1) were for the figures until rules were mended by what they showed. `UNSEEN` (half 2) was written before that and no
-rule was changed by it.
+the odd ones (half 1) and `UNSEEN` (half 2) were for the figures until rules were mended by what they showed: nothing here is held out any
+more.
 """
 
 from __future__ import annotations

@@ -10,6 +10,9 @@ ScanCode joins all that it finds in a file with AND. Of files that speak for oth
    it: a package that is "dual licensed" comes with both texts.
 4. A GNU licence that is matched in a line or two counts only if they name it (one rule finds the LGPL in "all code in the project
    is licenced under the"), and not in the footnotes of Python's licence, which speak about the GPL.
+
+The list was written after the disagreements had been seen, so agreement is shown without it too.
+What `NEUTRAL` lists and grants of patents demand nothing.
 """
 
 from __future__ import annotations

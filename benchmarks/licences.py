@@ -35,8 +35,8 @@ from starloom.data.licences.words import words_of
 KIND = {"permissive": "keep", "no_license": "none", "non_permissive": "drop"}
 ROUNDS = 3
 KEEP_OR_DROP = (
-    "Keep or drop, ours beside theirs. The rules for reading ScanCode's answers (the head of `benchmarks/licence_truths.py`) were "
-    'written after its disagreements with ours had been seen;\n"its answers as they are" is without them.'
+    "Keep or drop, ours beside theirs. The rules for reading ScanCode's answers (the head of `benchmarks/licence_truths.py`) were"
+    ' written after its disagreements with ours had been seen;\n"its answers as they are" is without them.'
 )
 
 

@@ -7,7 +7,8 @@
     python benchmarks/corpus.py record out unbroken --docs docs/corpus [--record NAME]
     python benchmarks/corpus.py record-sizes scratch [--record NAME]
 
-`run` and `sizes` leave what they measured beside their output (`measured.json`); the others read it and compute nothing anew.
+`run` and `sizes` leave what they measured beside their output (`measured.json`), and `sizes` does not measure again what has one;
+the others read it and compute nothing anew.
 """
 
 import argparse
@@ -104,6 +105,8 @@ def sizes(arguments: argparse.Namespace) -> None:
     places = list(map(str, write_copies(originals, folder, max(SIZES))))
     for size in SIZES:
         out = arguments.scratch / f"out-{size}"
+        if (out / MEASURED).exists():
+            continue
         measured = watch(command(places[: size * len(originals)], out, arguments.workers, LEFT_OUT), out, None)
         print(size, json.dumps(measured), flush=True)
         write_text(out / MEASURED, json.dumps([measured], indent=1) + "\n")

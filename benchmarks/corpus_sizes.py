@@ -8,7 +8,7 @@ import record
 from corpus_copies import SIZES
 from corpus_fidelity import ALIKE, fidelity
 from corpus_reads import reads
-from corpus_record import STAGES, measured, stages
+from corpus_record import MEASURED, STAGES, measured, stages
 
 from starloom.data.pipeline.finished import FinishedRun
 
@@ -17,14 +17,15 @@ LEFT_OUT = ("parse=false", "redaction.secrets=false")
 
 
 def write_sizes(scratch: Path, name: str | None) -> None:
-    """Write the record from the runs `out-SIZE` below `scratch`."""
-    sizes = {size: FinishedRun(str((scratch / f"out-{size}").absolute())) for size in SIZES}
+    """Write the record from those runs `out-SIZE` below `scratch` that are finished."""
+    places = {size: scratch / f"out-{size}" for size in SIZES}
+    sizes = {size: FinishedRun(str(out.absolute())) for size, out in places.items() if (out / MEASURED).exists()}
     known = record.facts()
     known["command"] = "python benchmarks/corpus.py sizes, record-sizes"
     found = {
         "sizes": {str(size): {"stages": stages(run), "exchanges": exchanges(run)} for size, run in sizes.items()},
-        "starts": {str(size): measured(scratch / f"out-{size}") for size in SIZES},
-        "copies": fidelity(sizes[max(SIZES)]),
+        "starts": {str(size): measured(places[size]) for size in sizes},
+        "copies": fidelity(sizes[max(sizes)]),
         "reads": reads(),
     }
     parts = [

@@ -66,7 +66,7 @@ def _size_table(sizes: Mapping[int, FinishedRun]) -> str:
 
 
 def _peak_table(peaks: Mapping[str, Mapping[str, int]]) -> str:
-    names = {"worker": "a worker", "parse_worker": "its parser", "run": "the run itself", "all together": "all together"}
+    names = {"worker": "a worker", "run": "the run itself", "all together": "all together"}
     rows = [[title, *(f"{peak[name]:,}" for peak in peaks.values())] for name, title in names.items()]
     return record.table(["peak memory in MB of", *(f"{size}x" for size in peaks)], rows)
 

@@ -1,9 +1,8 @@
 # ruff: noqa: E501, SIM905
 """What the bench of `redaction.py` plants: secrets and personal data made at random, in the ways that some 25 languages write them.
 
-`plant(kind, half, draw)` gives a text and the span of the secret in it. Templates are numbered; the even ones (half 0) are for tuning,
-the odd ones (half 1) and `UNSEEN` (half 2) were for the figures until rules were mended by what they showed: nothing here is held out any
-more.
+`plant(kind, draw)` gives a text and the span of the secret in it. Rules were mended by what every one of these templates showed: nothing
+here is held out.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import base64
 import ipaddress
 import random
 import string
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 ALNUM = string.ascii_letters + string.digits
 BASE64 = ALNUM + "+/"
@@ -40,8 +39,6 @@ ASSIGNMENTS = (
     'const {{ {n} = "{v}" }} = options;', "connect('{n}', '{v}')", 'if ({n} == "{v}") {{', 'Set-Item -Path Env:{N} -Value "{v}"',
     "public string {n} {{ get; set; }} = \"{v}\";", 'val {n}: String = "{v}"', '.{n}("{v}")', '{n} = os.getenv("{N}", "{v}")',
     '@Value("${{{n}:{v}}}")', "dict({n}='{v}', retries=3)", '{n}: Optional[str] = "{v}"', "{n}=>'{v}',",
-)  # fmt: skip
-UNSEEN = (
     "curl -d '{n}={v}' https://api.acmeworks.io", 'login(user="admin", {n}="{v}")', 'config.{n}.default = "{v}"', '"{n}" : [ "{v}" ],',
     '{{"{N}", "{v}"}},', 'Environment="{N}={v}"', "setenv {N} {v}", 'variable "{n}" {{\n  default = "{v}"\n}}', "java -D{n}={v} -jar x.jar",
     "      - {N}={v}", 'let {n} = String::from("{v}");', 'NSString *{n} = @"{v}";', "{n} VARCHAR(64) DEFAULT '{v}'",
@@ -76,7 +73,7 @@ HEADERS = (
 )  # fmt: skip
 
 
-def _random(draw: random.Random, alphabet: str, length: int) -> str:
+def random_text(draw: random.Random, alphabet: str, length: int) -> str:
     return "".join(draw.choices(alphabet, k=length))
 
 
@@ -108,7 +105,7 @@ def _password(draw: random.Random) -> str:
     if kind < 0.45:
         return (
             draw.choice(string.ascii_letters)
-            + _random(draw, ALNUM + "!@#%^*_-+?", draw.randrange(8, 15))
+            + random_text(draw, ALNUM + "!@#%^*_-+?", draw.randrange(8, 15))
             + draw.choice(string.digits)
         )
     if kind < 0.8:
@@ -117,13 +114,17 @@ def _password(draw: random.Random) -> str:
 
 
 def _url_password(draw: random.Random) -> str:
-    return _random(draw, ALNUM + "!_-.", draw.randrange(8, 18))
+    return random_text(draw, ALNUM + "!_-.", draw.randrange(8, 18))
 
 
 def _key(draw: random.Random) -> str:
     length = draw.choice((24, 32, 40, 64))
     return draw.choice(
-        (_random(draw, "0123456789abcdef", max(length, 32)), _random(draw, ALNUM, length), _random(draw, BASE64, 43) + "=")
+        (
+            random_text(draw, "0123456789abcdef", max(length, 32)),
+            random_text(draw, ALNUM, length),
+            random_text(draw, BASE64, 43) + "=",
+        )
     )
 
 
@@ -134,74 +135,69 @@ def _jwt(draw: random.Random) -> str:
         .decode()
         .rstrip("=")
     )
-    return f"{head}.{body}.{_random(draw, ALNUM + '-_', 43)}"
+    return f"{head}.{body}.{random_text(draw, ALNUM + '-_', 43)}"
 
 
 def _pem(draw: random.Random) -> str:
     title = draw.choice(("RSA PRIVATE KEY", "EC PRIVATE KEY", "PRIVATE KEY", "OPENSSH PRIVATE KEY"))
-    lines = [_random(draw, BASE64, 64) for _ in range(draw.randrange(3, 20))] + [_random(draw, BASE64, 30) + "=="]
+    lines = [random_text(draw, BASE64, 64) for _ in range(draw.randrange(3, 20))] + [random_text(draw, BASE64, 30) + "=="]
     return "\n".join([f"-----BEGIN {title}-----", *lines, f"-----END {title}-----"])
 
 
 def _aws(draw: random.Random) -> str:
-    return draw.choice(("AKIA" + _random(draw, string.ascii_uppercase + "234567", 16), _random(draw, BASE64, 40)))
+    return draw.choice(("AKIA" + random_text(draw, string.ascii_uppercase + "234567", 16), random_text(draw, BASE64, 40)))
 
 
 def _forge(draw: random.Random) -> str:
     return draw.choice((
-        "ghp_" + _random(draw, ALNUM, 36), "gho_" + _random(draw, ALNUM, 36), "glpat-" + _random(draw, ALNUM, 20),
-        "github_pat_" + _random(draw, ALNUM, 22) + "_" + _random(draw, ALNUM, 59), "npm_" + _random(draw, ALNUM, 36),
-        "pypi-AgEIcHlwaS5vcmc" + _random(draw, ALNUM + "-_", 90),
+        "ghp_" + random_text(draw, ALNUM, 36), "gho_" + random_text(draw, ALNUM, 36), "glpat-" + random_text(draw, ALNUM, 20),
+        "github_pat_" + random_text(draw, ALNUM, 22) + "_" + random_text(draw, ALNUM, 59), "npm_" + random_text(draw, ALNUM, 36),
+        "pypi-AgEIcHlwaS5vcmc" + random_text(draw, ALNUM + "-_", 90),
     ))  # fmt: skip
 
 
 def _cloud(draw: random.Random) -> str:
     return draw.choice((
-        "AIza" + _random(draw, ALNUM + "-_", 34) + "Q", "sk_live_" + _random(draw, ALNUM, 24), "rk_live_" + _random(draw, ALNUM, 24),
-        "SG." + _random(draw, ALNUM, 22) + "." + _random(draw, ALNUM, 43), "hf_" + _random(draw, string.ascii_letters, 34),
-        "dop_v1_" + _random(draw, "0123456789abcdef", 64), "shpat_" + _random(draw, "0123456789abcdef", 32),
-        "sk-ant-api03-" + _random(draw, ALNUM + "-_", 93) + "AA", "GOCSPX-" + _random(draw, ALNUM + "-_", 28),
+        "AIza" + random_text(draw, ALNUM + "-_", 34) + "Q", "sk_live_" + random_text(draw, ALNUM, 24), "rk_live_" + random_text(draw, ALNUM, 24),
+        "SG." + random_text(draw, ALNUM, 22) + "." + random_text(draw, ALNUM, 43), "hf_" + random_text(draw, string.ascii_letters, 34),
+        "dop_v1_" + random_text(draw, "0123456789abcdef", 64), "shpat_" + random_text(draw, "0123456789abcdef", 32),
+        "sk-ant-api03-" + random_text(draw, ALNUM + "-_", 93) + "AA", "GOCSPX-" + random_text(draw, ALNUM + "-_", 28),
     ))  # fmt: skip
 
 
 def _chat(draw: random.Random) -> str:
     return draw.choice((
-        f"xoxb-{draw.randrange(10**11, 10**12)}-{draw.randrange(10**11, 10**12)}-{_random(draw, ALNUM, 24)}",
-        f"https://hooks.slack.com/services/T{_random(draw, string.ascii_uppercase, 8)}/B{_random(draw, string.ascii_uppercase, 8)}/"
-        + _random(draw, ALNUM, 24),
-        f"https://discord.com/api/webhooks/{draw.randrange(10**17, 10**18)}/{_random(draw, ALNUM + '-_', 68)}",
+        f"xoxb-{draw.randrange(10**11, 10**12)}-{draw.randrange(10**11, 10**12)}-{random_text(draw, ALNUM, 24)}",
+        f"https://hooks.slack.com/services/T{random_text(draw, string.ascii_uppercase, 8)}/B{random_text(draw, string.ascii_uppercase, 8)}/"
+        + random_text(draw, ALNUM, 24),
+        f"https://discord.com/api/webhooks/{draw.randrange(10**17, 10**18)}/{random_text(draw, ALNUM + '-_', 68)}",
     ))  # fmt: skip
 
 
 VALUES: dict[str, Callable[[random.Random], str]] = {
     "email": _email, "ipv4": _ipv4, "ipv6": _ipv6, "name": _name, "password": _password, "url password": _url_password, "aws": _aws,
     "forge token": _forge, "cloud key": _cloud, "chat token": _chat, "web token": _jwt, "private key": _pem, "generic key": _key,
-    "header": lambda draw: _random(draw, ALNUM, 40),
+    "header": lambda draw: random_text(draw, ALNUM, 40),
 }  # fmt: skip
 
 
-def plant(kind: str, half: int, draw: random.Random) -> tuple[str, int, int]:
-    """A text and where its secret is. `half` 0 draws from the even templates, 1 from the odd ones; 2 assigns as `UNSEEN` has it."""
+def plant(kind: str, draw: random.Random) -> tuple[str, int, int]:
+    """A text and where its secret is."""
     value = VALUES[kind](draw)
     if kind in PHRASES:
-        template = _of(COMMENTS, half, draw).replace("{}", _of(PHRASES[kind], half, draw)).replace("{{", "{").replace("}}", "}")
+        template = draw.choice(COMMENTS).replace("{}", draw.choice(PHRASES[kind])).replace("{{", "{").replace("}}", "}")
         return _filled(template, "x", value)
     if kind == "url password":
-        return _filled(_of(ASSIGNMENTS[:30], half, draw), "database_url", value, _of(URLS, half, draw))
+        return _filled(draw.choice(ASSIGNMENTS[:30]), "database_url", value, draw.choice(URLS))
     if kind == "header":
-        return _filled(_of(HEADERS, half, draw), "x", value)
+        return _filled(draw.choice(HEADERS), "x", value)
     if kind == "private key":
         return _filled(draw.choice(("{v}", '{n} = """{v}"""', "{n} = `{v}`;", "cat > key <<EOF\n{v}\nEOF")), "server_key", value)
     names = {"password": PASSWORD_NAMES, "generic key": KEY_NAMES, "aws": ["aws_secret_access_key"]}.get(kind)
     name = draw.choice(names) if names else draw.choice(("credential", "value", "gh", "config", "token"))
     if kind == "aws" and value.startswith("AKIA"):
         name = "aws_access_key_id"
-    return _filled(draw.choice(UNSEEN) if half == 2 else _of(ASSIGNMENTS, half, draw), name, value)
-
-
-def _of(templates: Sequence[str], half: int, draw: random.Random) -> str:
-    half = min(half, 1)
-    return templates[draw.randrange((len(templates) + 1 - half) // 2) * 2 + half]
+    return _filled(draw.choice(ASSIGNMENTS), name, value)
 
 
 def _filled(template: str, name: str, value: str, around: str = "{v}") -> tuple[str, int, int]:

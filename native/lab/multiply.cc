@@ -30,6 +30,14 @@
 //   q8: generic, AVX2, AVX-512, VNNI              2 39 37 36   1.0 21 35 35  - 166 280 879     - 71 % 51 % 80 %
 //   VNNI, 512 rows, other kinds: q4m 803 GOP/s (71 %), bf16 457 (83 %), f32 243 (88 %)
 //
+//   AVX2 on Zen 3, one thread, 12288 x 3072 in q4, GOP/s (a read: 17 GB/s)                    1     4   512 rows
+//   pairs widened to 32 bits in each step                                                    39    87   120
+//   pairs summed in 16 bits through a group; GCC puts off the additions and spills           41   127   110
+//   the same, and what groups add up to in memory                                            45   121   124
+//   the same, and GCC kept from it (as it is)                                                42   133   184
+//   the bound: 2 of the 4 vector pipes multiply; unpacking and scaling take 60 of 188 slots  -     -   211
+//   the same for q8 (signs in each product; as it is)                                        20    73   108
+//
 // Activations: mean KL divergence of the embedded model's predictions on 6,144 held-out tokens, weights exact:
 //   8 bits, a scale for 32 inputs 1.7e-4, for 64 2.6e-4, for 256 5.3e-4, for a row 5.6e-4; a power of two for 32 (as it is) 3.9e-4;
 //   a scale for 256 with weights rounded again to 8 bits for 256, which needs no float32 within them: 6.3e-4.

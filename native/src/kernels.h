@@ -36,8 +36,8 @@ struct Kernels {
   void (*prepare)(Kind kind, const float* x, ptrdiff_t stride, int rows, int columns, uint8_t* tile);
   // z [rows, 16 stripes] += the product of `rows` rows from a tile on with `blocks` blocks of each stripe: all of K.
   void (*multiply)(const Weights& w, int stripes, int blocks, const uint8_t* tile, int rows, float* z);
-  // y [rows, count], `stride` from row to row, from z [rows, width] and bias [count] or null. z is used up.
-  void (*finish)(Epilogue epilogue, float* z, int rows, int width, int count, const float* bias, float* y, ptrdiff_t stride);
+  // y [rows, count], `stride` from row to row, from z [rows, width] and bias [count] or null.
+  void (*finish)(Epilogue epilogue, const float* z, int rows, int width, int count, const float* bias, float* y, ptrdiff_t stride);
   // Multiply-adds as fast as they come: operations (2 a multiply-add) of `rounds` rounds.
   double (*peak)(Kind kind, size_t rounds);
   uint64_t (*read)(const uint8_t* data, size_t size);  // all bytes; the result depends on each

@@ -28,7 +28,7 @@ struct Product {
   const Kernels& kernel;
   int threads;
 
-  void finish(float* z, int first_row, int rows, int first_stripe, int stripes) const {
+  void finish(const float* z, int first_row, int rows, int first_stripe, int stripes) const {
     const int width = stripes * kStripe, first = first_stripe * kStripe, count = std::min(width, w.rows - first);
     kernel.finish(epilogue, z, rows, width, count, bias == nullptr ? nullptr : bias + first, y + first_row * stride + first, stride);
   }
@@ -39,8 +39,9 @@ struct Product {
     Weights weights = {w.kind, w.data + stripe * bytes, bytes, nullptr};
     const uint8_t* next = weights.data + stripes * bytes * (stripes == 1 ? 1 : threads);  // likely this thread's
     for (int row = first_row; row < last_row; row += at_once) {
-      alignas(64) float z[kTileRows * kMostTiles * kMostStripes * kStripe] = {};
+      alignas(64) float z[kTileRows * std::max(kMostTiles, kMostStripes) * kStripe];
       const int rows = std::min(at_once, last_row - row);
+      std::fill_n(z, rows * stripes * kStripe, 0.0f);
       kernel.multiply(weights, stripes, blocks, a.data + tile_bytes(w.kind, row, w.columns), rows, z);
       finish(z, row, rows, stripe, stripes);
       weights.next = next;

@@ -9,6 +9,8 @@ struct Vectors256 {
   static constexpr int kLanes = 8, kRegisters = 16, kStripes = 1, kTiles = 1;
   template <Kind kind>
   static constexpr bool kSigned = kind == Kind::q8;
+  template <Kind kind>
+  static constexpr bool kNarrow = has_nibbles(kind);
 
   static Vector zero() { return _mm256_setzero_si256(); }
   static Vector load(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
@@ -24,6 +26,9 @@ struct Vectors256 {
   }
   static Vector subtract(Vector x, Vector y) {
     return _mm256_castps_si256(_mm256_sub_ps(_mm256_castsi256_ps(x), _mm256_castsi256_ps(y)));
+  }
+  static Vector widen(Vector x, Vector start) {
+    return _mm256_add_epi32(start, _mm256_madd_epi16(x, _mm256_set1_epi16(1)));
   }
   static Vector multiply_add(Vector x, Vector y, Vector z) {
     return _mm256_castps_si256(_mm256_fmadd_ps(_mm256_castsi256_ps(x), _mm256_castsi256_ps(y), _mm256_castsi256_ps(z)));
@@ -45,11 +50,12 @@ struct Vectors256 {
     } else if constexpr (kind == Kind::bf16) {
       sum = multiply_add(w.low, _mm256_slli_epi32(a, 16), sum);
       sum = multiply_add(w.high, _mm256_and_si256(a, _mm256_set1_epi32(int(0xffff0000))), sum);
-    } else {  // no sum of a pair exceeds 16 bits: 15 * 127 * 2, or 128 * 127 * 2
-      const Vector pairs = kind == Kind::q8 ? _mm256_maddubs_epi16(_mm256_abs_epi8(w.x), _mm256_sign_epi8(a, w.x))
-                                            : _mm256_maddubs_epi16(w.x, a);
-      sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+    } else if constexpr (kind == Kind::q8) {  // no sum of a pair exceeds 16 bits: 128 * 127 * 2
+      sum = widen(_mm256_maddubs_epi16(_mm256_abs_epi8(w.x), _mm256_sign_epi8(a, w.x)), sum);
+    } else {
+      sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(w.x, a));
     }
+    asm("" : "+x"(sum));  // else compilers put off the additions of many steps, for which registers are too few
   }
 };
 

@@ -4,6 +4,8 @@
 //   Step<kind>            a step of weights, ready to be multiplied by any number of rows
 //   dot<kind>(sum, w, a)  sum += products of the 4 bytes of each lane, as the kind has them
 //   kSigned<kind>         whether `dot` takes weights with their sign
+//   kNarrow<kind>         whether `dot` sums in two halves of 16 bits, which hold a group: 15 * 128 * 2 * 8 < 2^15
+//   widen(sum, start)     start + both halves of each lane
 //
 // R rows and C registers of columns are summed at once: 12 sums are enough to hide how long a multiply-add takes and leave
 // registers for what groups add up to. Few rows take one stripe after the other, which memory gives fastest; many take
@@ -25,6 +27,37 @@ constexpr int kAhead = 108 * 64;  // bytes from weights in use to those asked fo
 
 template <class V, int R, int C>
 using Sums = typename V::Vector[R][C];
+
+// What a block adds to: in registers, or where they are too few beside the sums of a group, in z [R, C] itself.
+template <class V, Kind kind, int R, int C>
+struct Totals {
+  static constexpr bool kHeld = !has_groups(kind) || 2 * R * C + 4 <= V::kRegisters;
+  Sums<V, kHeld ? R : 1, kHeld ? C : 1> held;
+  float* z;
+
+  explicit Totals(float* where) : z(where) {
+    if constexpr (kHeld) each([&](int r, int c) { held[r][c] = V::load(at(r, c)); });
+  }
+  void store() {
+    if constexpr (kHeld) each([&](int r, int c) { V::store(at(r, c), held[r][c]); });
+  }
+  [[gnu::always_inline]] void add(int r, int c, typename V::Vector x, typename V::Vector y) {
+    if constexpr (kHeld)
+      held[r][c] = V::multiply_add(x, y, held[r][c]);
+    else
+      V::store(at(r, c), V::multiply_add(x, y, V::load(at(r, c))));
+  }
+
+ private:
+  float* at(int r, int c) { return z + (r * C + c) * V::kLanes; }
+  template <class Work>
+  [[gnu::always_inline]] static void each(const Work& work) {
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+      for (int c = 0; c < C; ++c) work(r, c);
+  }
+};
 
 // R rows from a tile on, at some step of each tile.
 template <int R>
@@ -68,15 +101,16 @@ template <class V, Kind kind, int R, int C>
 
 // z += one group of a block: products of whole numbers, scaled.
 template <class V, Kind kind, int R, int C>
-[[gnu::always_inline]] inline void add_group(Sums<V, R, C>& z, const uint8_t* block, size_t stripe_bytes, int group,
+[[gnu::always_inline]] inline void add_group(Totals<V, kind, R, C>& z, const uint8_t* block, size_t stripe_bytes, int group,
                                              const Rows<R>& a) {
   constexpr int kStart = kSteps, kUnit = kSteps + 1, kSum = kSteps + 2;  // after the numbers
   constexpr int kNumbers = kStripe * kGroup / (has_nibbles(kind) ? 2 : 1), kAcross = kStripe / V::kLanes;
+  constexpr int start = V::template kSigned<kind> ? kUnit : kStart;
   Sums<V, R, C> sums;
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
-    for (int c = 0; c < C; ++c) sums[r][c] = V::broadcast(a.word(V::template kSigned<kind> ? kUnit : kStart, r));
+    for (int c = 0; c < C; ++c) sums[r][c] = V::template kNarrow<kind> ? V::zero() : V::broadcast(a.word(start, r));
 #pragma GCC unroll 8
   for (int step = 0; step < kSteps; ++step)
     add_step<V, kind, R, C>(sums, block + group * kNumbers + (has_nibbles(kind) ? step / 2 : step) * 64, stripe_bytes,
@@ -86,35 +120,33 @@ template <class V, Kind kind, int R, int C>
     const uint8_t* scales = block + c / kAcross * stripe_bytes + 2 * kNumbers + group * 32 + c % kAcross * V::kLanes * 2;
     const auto scale = V::halves(scales);
 #pragma GCC unroll 8
-    for (int r = 0; r < R; ++r)
-      z[r][c] = V::multiply_add(V::subtract(sums[r][c], V::broadcast(a.word(kUnit, r))), scale, z[r][c]);
+    for (int r = 0; r < R; ++r) {
+      if constexpr (V::template kNarrow<kind>) sums[r][c] = V::widen(sums[r][c], V::broadcast(a.word(start, r)));
+      z.add(r, c, V::subtract(sums[r][c], V::broadcast(a.word(kUnit, r))), scale);
+    }
     if constexpr (kind == Kind::q4m) {
       const auto minimum = V::halves(scales + 64);
 #pragma GCC unroll 8
-      for (int r = 0; r < R; ++r) z[r][c] = V::multiply_add(V::broadcast(a.word(kSum, r)), minimum, z[r][c]);
+      for (int r = 0; r < R; ++r) z.add(r, c, V::broadcast(a.word(kSum, r)), minimum);
     }
   }
 }
 
 template <class V, Kind kind, int R, int C>
-[[gnu::always_inline]] inline void add_block(Sums<V, R, C>& z, const uint8_t* block, size_t stripe_bytes, Rows<R>& a) {
+[[gnu::always_inline]] inline void add_block(Totals<V, kind, R, C>& z, const uint8_t* block, size_t stripe_bytes, Rows<R>& a) {
   if constexpr (has_groups(kind)) {
     for (int group = 0; group < kBlock / kGroup; ++group, a.skip(kSteps + 3))
       add_group<V, kind, R, C>(z, block, stripe_bytes, group, a);
   } else {
     for (int step = 0; step < int(bytes_of_block(kind) / 64); ++step, block += 64, a.skip(1))
-      add_step<V, kind, R, C>(z, block, stripe_bytes, false, a, 0);
+      add_step<V, kind, R, C>(z.held, block, stripe_bytes, false, a, 0);
   }
 }
 
 template <class V, Kind kind, int R, int C>
 void multiply_blocks(const Weights& w, int blocks, const uint8_t* tile, float* z) {
   Rows<R> a(tile, tile_bytes(kind, kTileRows, blocks * kBlock));
-  Sums<V, R, C> sums;
-#pragma GCC unroll 8
-  for (int r = 0; r < R; ++r)
-#pragma GCC unroll 4
-    for (int c = 0; c < C; ++c) sums[r][c] = V::load(z + (r * C + c) * V::kLanes);
+  Totals<V, kind, R, C> sums(z);
   const uint8_t *weights = w.data, *next = w.next;
   for (int b = 0; b < blocks; ++b, weights += bytes_of_block(kind)) {
     if (next != nullptr)
@@ -125,10 +157,7 @@ void multiply_blocks(const Weights& w, int blocks, const uint8_t* tile, float* z
         ask_for<bytes_of_block(kind)>(weights + c * V::kLanes / kStripe * w.stripe_bytes + kAhead);
     add_block<V, kind, R, C>(sums, weights, w.stripe_bytes, a);
   }
-#pragma GCC unroll 8
-  for (int r = 0; r < R; ++r)
-#pragma GCC unroll 4
-    for (int c = 0; c < C; ++c) V::store(z + (r * C + c) * V::kLanes, sums[r][c]);
+  sums.store();
 }
 
 using Multiply = void (*)(const Weights& w, int blocks, const uint8_t* tile, float* z);

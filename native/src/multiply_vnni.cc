@@ -7,6 +7,8 @@ namespace {
 struct VectorsVnni : Vectors512 {
   template <Kind kind>
   static constexpr bool kSigned = false;
+  template <Kind kind>
+  static constexpr bool kNarrow = false;
 
   template <Kind kind>
   struct Step : Vectors512::Step<Kind::f32> {

@@ -15,6 +15,8 @@ struct Vectors512 {
   static constexpr int kLanes = 16, kRegisters = 32, kStripes = 3, kTiles = 2;
   template <Kind kind>
   static constexpr bool kSigned = kind == Kind::q8;
+  template <Kind kind>
+  static constexpr bool kNarrow = has_nibbles(kind);
 
   static Vector zero() { return _mm512_setzero_si512(); }
   static Vector load(const void* p) { return _mm512_loadu_si512(p); }
@@ -30,6 +32,9 @@ struct Vectors512 {
   }
   static Vector subtract(Vector x, Vector y) {
     return _mm512_castps_si512(_mm512_sub_ps(_mm512_castsi512_ps(x), _mm512_castsi512_ps(y)));
+  }
+  static Vector widen(Vector x, Vector start) {
+    return _mm512_add_epi32(start, _mm512_madd_epi16(x, _mm512_set1_epi16(1)));
   }
   static Vector multiply_add(Vector x, Vector y, Vector z) {
     return _mm512_castps_si512(_mm512_fmadd_ps(_mm512_castsi512_ps(x), _mm512_castsi512_ps(y), _mm512_castsi512_ps(z)));
@@ -51,14 +56,12 @@ struct Vectors512 {
       const Vector upper = _mm512_set1_epi32(int(0xffff0000));
       sum = multiply_add(w.low, _mm512_slli_epi32(a, 16), sum);
       sum = multiply_add(w.high, _mm512_and_si512(a, upper), sum);
-    } else {  // no sum of a pair exceeds 16 bits: 15 * 127 * 2, or 128 * 127 * 2
-      Vector pairs;
-      if constexpr (kind == Kind::q8)
-        pairs = _mm512_maddubs_epi16(w.magnitude, _mm512_mask_sub_epi8(a, w.negative, zero(), a));
-      else
-        pairs = _mm512_maddubs_epi16(w.x, a);
-      sum = _mm512_add_epi32(sum, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
+    } else if constexpr (kind == Kind::q8) {  // no sum of a pair exceeds 16 bits: 128 * 127 * 2
+      sum = widen(_mm512_maddubs_epi16(w.magnitude, _mm512_mask_sub_epi8(a, w.negative, zero(), a)), sum);
+    } else {
+      sum = _mm512_add_epi16(sum, _mm512_maddubs_epi16(w.x, a));
     }
+    asm("" : "+v"(sum));  // see multiply_avx2.cc
   }
 };
 

@@ -15,7 +15,7 @@ from github_events import event, write_events
 from heritage_samples import Heritage, git_id, snapshot_id
 from source_samples import contents, git, refusals, write_folder
 
-from starloom.core.errors import InputError
+from starloom.core.errors import InputError, SettingsError
 from starloom.data.sources.heritage import tables, trees
 from starloom.data.sources.heritage.graph import HeritageGraph
 from starloom.data.sources.heritage.selection import NO_BRANCH, SAME_TREE
@@ -292,6 +292,41 @@ def test_what_is_no_table_of_the_stack(tmp_path: Path, data: bytes) -> None:
     pq.write_table(pa.table({"x": [1]}), tmp_path / "x.parquet")
     with pytest.raises(InputError, match="holds no table of The Stack v2"):
         list(StackV2(str(tmp_path / "x.parquet"), str(tmp_path)).records(SETTINGS))
+
+
+@pytest.mark.parametrize(
+    ("changed", "name"),
+    [
+        ({"length_bytes": "12"}, "length_bytes"),
+        ({"length_bytes": 0.5}, "length_bytes"),
+        ({"star_events_count": "many"}, "star_events_count"),
+        ({"repo_name": 7}, "repo_name"),
+        ({"detected_licenses": "MIT"}, "detected_licenses"),
+        ({"files": "a.py"}, "files"),
+    ],
+)
+def test_a_column_of_another_type_is_named(tmp_path: Path, changed: dict[str, Any], name: str) -> None:
+    pq.write_table(pa.Table.from_pylist([REPOSITORY | file_row("/a.py", b"a") | changed]), tmp_path / "x.parquet")
+    with pytest.raises(InputError, match=f"holds no table of The Stack v2: its {name} is"):
+        list(StackV2(str(tmp_path / "x.parquet"), store(tmp_path, b"a")).records(SETTINGS))
+
+
+def test_whole_numbers_may_be_written_as_fractions_and_lists_have_gaps(tmp_path: Path) -> None:
+    file = file_row("/a.py", b"a", length_bytes=1.0, detected_licenses=["MIT", None])
+    rows = [REPOSITORY | {"star_events_count": 3.0, "files": [file, None]}]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "x.parquet")
+    stack = StackV2(str(tmp_path / "x.parquet"), store(tmp_path, b"a"))
+    assert stack.text_bytes() == 1
+    record, nothing = stack.records(SETTINGS)
+    assert nothing.refused == NOT_A_ROW
+    assert (record.path, record.licence, record.size, record.stars) == ("a.py", "MIT", 1, 3)
+    assert {type(record.size), type(record.stars), type(stack.text_bytes())} == {int}
+
+
+@pytest.mark.parametrize(("part", "parts"), [(0, 0), (2, 2), (-1, 1)])
+def test_a_part_is_one_of_its_parts(part: int, parts: int) -> None:
+    with pytest.raises(SettingsError, match=f"part is {part} of {parts} parts"):
+        StackV2("x.parquet", "content", part, parts)
 
 
 @pytest.fixture

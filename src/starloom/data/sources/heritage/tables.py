@@ -117,7 +117,7 @@ def column_sums(url: str, name: str) -> Iterator[int]:
                 column = file.read_row_group(group, columns=wanted).column(0)
                 if pa.types.is_list(column.type):
                     column = pc.struct_field(pc.list_flatten(column), name)
-                yield pc.sum(column).as_py() or 0
+                yield pc.sum(column.cast(pa.int64())).as_py() or 0
 
 
 @contextmanager

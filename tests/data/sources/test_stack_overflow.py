@@ -116,6 +116,26 @@ def test_questions_with_low_ratings_are_refused(tmp_path: Path) -> None:
         list(StackOverflow(str(path), ratings=ratings).records(SETTINGS))
 
 
+@pytest.mark.parametrize("rating", ["1 nan", "1 inf", "-1 0.5", "1_0 0.5", "1", "one 0.5", ""])
+def test_a_line_that_is_no_rating_is_named(tmp_path: Path, rating: str) -> None:
+    path, ratings = write(tmp_path / "Posts.xml", question()), tmp_path / "ratings.txt"
+    ratings.write_text(f"7 0.5\n{rating}\n")
+    with pytest.raises(InputError, match=r"ratings '.*', line 2, is not the number of a question and its rating"):
+        list(StackOverflow(str(path), ratings=ratings).records(SETTINGS))
+
+
+def test_a_question_without_a_rating_is_refused_whatever_the_least_rating(tmp_path: Path) -> None:
+    path, ratings = write(tmp_path / "Posts.xml", question(), answer(2), answer(3), answer(4)), tmp_path / "ratings.txt"
+    ratings.write_text("7 0.5\n")
+    (record,) = StackOverflow(str(path), ratings=ratings, min_rating=-2).records(SETTINGS)
+    assert (record.refused, record.detail) == (LOW_RATING, "none")
+
+
+def test_a_dump_without_posts_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"there is no Posts\.xml at"):
+        read(write(tmp_path / "questions.xml", question(), answer(2), answer(3), answer(4)))
+
+
 BOMB = """<?xml version="1.0"?><!DOCTYPE p [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;">]><posts>
 <row Id="1" PostTypeId="1" Body="&b;"/></posts>"""
 

@@ -15,7 +15,9 @@ import random
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from math import isfinite
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 from xml.parsers import expat
 
@@ -24,7 +26,7 @@ from starloom.data.sources.compressed import decompressed
 from starloom.data.sources.github.comments import without_names
 from starloom.data.sources.github.events import Problem
 from starloom.data.sources.html_text import html_text
-from starloom.data.sources.places import open_files
+from starloom.data.sources.places import files_at, open_files
 from starloom.data.sources.record import DAMAGED, TOO_LARGE, ReadSettings, Record
 from starloom.data.sources.rendering import Rendering
 from starloom.data.sources.spill import Groups
@@ -41,7 +43,8 @@ MIN_RATING = 0.1
 _CHUNK = 2**16
 _ROW_BYTES = 4 * 2**20  # a post holds at most 30,000 characters
 _LICENCE = re.compile(r"CC BY-SA (\d\.\d)")
-_QUESTION, _ANSWER, _NAME = "1", "2", "name"
+_QUESTION, _ANSWER, _NAME, _RATING = "1", "2", "name", "rating"
+_ENDINGS = (".xml", ".xml.gz", ".xml.bz2", ".xml.xz", ".xml.zst")
 _KEPT = (
     "Id",
     "PostTypeId",
@@ -71,7 +74,8 @@ class StackOverflow:
 
     def records(self, settings: ReadSettings) -> Iterator[Record]:
         """One record a question, and one for each row that is none. Raises `InputError`, also for a file with entities."""
-        ratings = None if self.ratings is None else _ratings(self.ratings)
+        if not any(_holds(place.name, "posts") for place in files_at(self.path, _ENDINGS)):
+            raise InputError(f"there is no Posts.xml at '{self.path}': a file or folder of a dump has 'posts' in its name")
         with Groups(settings) as groups, Groups(settings) as authors:
             for row in _rows(self.path, "posts", _is_post):
                 if isinstance(row, Problem):
@@ -81,12 +85,11 @@ class StackOverflow:
                     if "OwnerUserId" in row:
                         authors.add(row["OwnerUserId"], _question(row))
             yield from self._name(authors, groups)
-            for key, posts in groups:
-                record = _record(self.site, key, posts, settings)
-                if record.content is not None and ratings is not None and ratings.get(int(key), -1.0) < self.min_rating:
-                    rating = f"{ratings[int(key)]:.3f}" if int(key) in ratings else "none"
-                    record = replace(record, content=None, refused=LOW_RATING, detail=rating)
-                yield record
+            for question, rating in _ratings(self.ratings) if self.ratings is not None else ():
+                groups.add(question, {"PostTypeId": _RATING, "Rating": rating})
+            for key, rows in groups:
+                if any(row["PostTypeId"] in (_QUESTION, _ANSWER) for row in rows):
+                    yield self._rated(_record(self.site, key, rows, settings), rows)
 
     def _name(self, authors: Groups, groups: Groups) -> Iterator[Record]:
         """Add to each question the names of the users who wrote there."""
@@ -100,35 +103,47 @@ class StackOverflow:
                 for question in sorted({value for value in values if isinstance(value, str)}):
                     groups.add(question, name)
 
+    def _rated(self, record: Record, rows: list[dict[str, Any]]) -> Record:
+        """The record, refused when its ratings are asked for and too low."""
+        ratings = [row["Rating"] for row in rows if row["PostTypeId"] == _RATING]
+        if self.ratings is None or record.content is None or (ratings and fmean(ratings) >= self.min_rating):
+            return record
+        return replace(record, content=None, refused=LOW_RATING, detail=f"{fmean(ratings):.3f}" if ratings else "none")
 
-def _ratings(path: Path) -> dict[int, float]:
-    """The mean rating of each question."""
-    sums: dict[int, tuple[float, int]] = {}
+
+def _ratings(path: Path) -> Iterator[tuple[str, float]]:
+    """The key of a question (as `_question` has it) and a rating, line by line."""
     number = 0
     try:
         with path.open(encoding="utf-8") as lines:
-            for line in lines:
-                number += 1
+            for number, line in enumerate(lines, 1):
                 question, rating = line.replace(",", " ").split()
-                total, count = sums.get(int(question), (0.0, 0))
-                sums[int(question)] = total + float(rating), count + 1
+                if not _is_number(question) or not isfinite(float(rating)):
+                    raise ValueError
+                yield _key(question), float(rating)
     except OSError as error:
         raise InputError(f"ratings '{path}' cannot be read: {error}") from error
     except ValueError as error:
-        raise InputError(f"ratings '{path}', line {number}, is not the number of a question and its rating") from error
-    return {question: total / count for question, (total, count) in sums.items()}
+        raise InputError(f"ratings '{path}', line {max(number, 1)}, is not the number of a question and its rating") from error
 
 
 def _question(post: dict[str, str]) -> str:
-    return f"{int(post['Id' if post['PostTypeId'] == _QUESTION else 'ParentId']):012d}"
+    return _key(post["Id" if post["PostTypeId"] == _QUESTION else "ParentId"])
+
+
+def _key(question: str) -> str:
+    return f"{int(question):012d}"
 
 
 def _rows(url: str, table: str, is_row: Callable[[dict[str, str]], bool]) -> Iterator[dict[str, str] | Problem]:
     """The rows of the files of `url` that have `table` in their names."""
-    endings = tuple(f".xml{packed}" for packed in ("", ".gz", ".bz2", ".xz", ".zst"))
-    for stream, name in open_files(url, endings):
-        if table in name.lower():
+    for stream, name in open_files(url, _ENDINGS):
+        if _holds(name, table):
             yield from _Rows(name, is_row).read(decompressed(stream, name))
+
+
+def _holds(name: str, table: str) -> bool:
+    return table in name.lower()
 
 
 class _Rows:
@@ -189,9 +204,10 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= 12
 
 
-def _record(site: str, key: str, posts: list[dict[str, str]], settings: ReadSettings) -> Record:
-    names = {post["DisplayName"]: _author(post) for post in posts if post["PostTypeId"] == _NAME}
-    posts = [post for post in posts if post["PostTypeId"] != _NAME]
+def _record(site: str, key: str, rows: list[dict[str, str]], settings: ReadSettings) -> Record:
+    """The record of a question from its posts and the names of their authors, which may mention each other."""
+    names = {row["DisplayName"]: _author(row) for row in rows if row["PostTypeId"] == _NAME}
+    posts = [row for row in rows if row["PostTypeId"] in (_QUESTION, _ANSWER)]
     once = {post["Id"]: post for post in sorted(posts, key=lambda post: int(post["Id"]))}
     question = next((post for post in once.values() if post["PostTypeId"] == _QUESTION), None)
     answers = [post for post in once.values() if post["PostTypeId"] == _ANSWER]

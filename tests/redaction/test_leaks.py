@@ -48,9 +48,9 @@ def test_every_copy_on_one_line_is_found() -> None:
 
 
 def test_it_finds_formats_that_we_do_not_know() -> None:
-    text = 'key = "' + "lin_api_" + 'k3Jd92mQzX7vB5nT8wR4yL6pF1hG0sC2aE9uI7oV"'
+    text = 'key = "' + "pul-" + '11e03f6123b1e6fe4471a00f49751eff139f8ba4"'
     assert find(text, betterleaks=False) == []
-    assert [each.rule for each in find(text)] == ["betterleaks: linear-api-key"]
+    assert [each.rule for each in find(text)] == ["betterleaks: pulumi-api-token"]
 
 
 def test_without_the_library_one_has_to_ask(monkeypatch: pytest.MonkeyPatch) -> None:

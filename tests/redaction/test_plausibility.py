@@ -53,7 +53,19 @@ def test_passwords(value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["password", "secret123", "PASSWORD_FIELD", "a b c d e", "get_it()", "12345", "0x1012", "/etc/passwd1"]
+    "value",
+    [
+        "password",
+        "secret1",
+        "sha256",
+        "PASSWORD_FIELD",
+        "JwtTokenFactoryV2",
+        "a b c d e",
+        "get_it()",
+        "12345",
+        "0x1012",
+        "/etc/passwd1",
+    ],
 )
 def test_no_passwords(value: str) -> None:
     assert not is_password(value)

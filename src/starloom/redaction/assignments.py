@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from starloom.redaction.finding import Finding, Kind, lowered, span
-from starloom.redaction.plausibility import is_constant, is_key, is_password, is_placeholder, is_random
+from starloom.redaction.finding import Finding, Kind, lowered, occurrences, span
+from starloom.redaction.plausibility import CONSTANT, is_key, is_password, is_placeholder, is_random, is_strong
 
 _PASSWORD_WORDS = (
     "passwd",
@@ -23,7 +23,16 @@ _PASSWORD_WORDS = (
     "_pass",
     "userpass",
     "dbpass",
+    "storepass",
+    "keypass",
+    "requirepass",
+    "rootpw",
+    "bindpw",
+    "identified by",
+    "securestring",
 )
+_SHORT_PASSWORD_WORDS = ("pass", "psk", "pw")
+"""They count where they stand alone and something is assigned to them."""
 _KEY_WORDS = (
     "secret",
     "token",
@@ -39,20 +48,29 @@ _KEY_WORDS = (
     "encryption_key",
     "signing_key",
     "credential",
+    "api key",
+    "app_key",
+    "accountkey",
+    "key-data",
+    '"auth"',
 )
 _TYPE = r"(?:\s?:\s?[\w.&<>\[\]]{1,30}(?=\s?=)|\s?\{[ \w;]{1,40}\}(?=\s?=))?"
-_SIGN = r"\s{0,20}(?::=|=>|<-|->|==|=|:|,|\(|\s)\s{0,5}(?:new\s)?(?:std::string|String::from|String)?[({\[@]?\s?"
-_JOIN = r"[\w.\-\]\[)]{0,30}[\"'`]{0,2}[\])]?" + _TYPE + _SIGN
-_QUOTED = re.compile(_JOIN + r"(?:[brfuLN]{0,2})(\"{1,3}|'{1,3}|`|\[\[)([^\"'`\n\\]{6,200})(?:\"|'|`|\]\])")
-_NEAR = re.compile(r"[^\n]{0,60}?[\"'`]([^\s\"'`]{12,200})[\"'`]")
-_BARE = re.compile(r"[\w.\-]{0,30}(?: ?:?= ?|: ?)([^\s\"'`,;<>(){}\[\]&|]{6,200})(?=[\s&\"'`;,<]|$)")
-_ELEMENT = re.compile(r"[\w.\-]{0,30}(?:\s[^<>\n]{0,60})?>([^<>\s]{6,200})</")
+_SIGN = (
+    r"\s{0,20}(?::=|=>|<-|->|==|\|\|=|=|:|,|\(|\s)(?:\s{0,5}| {6,12})(?:new\s)?(?:std::string|String::from|String)?[({\[@]?\s?"
+)
+_JOIN = r"[\w.\-\]\[)]{0,30}(?:\\{0,3}[\"'`]){0,2}[\])]?" + _TYPE + _SIGN
+_QUOTED = re.compile(_JOIN + r"(?:[brfuLN]{0,2})\\{0,3}(\"{1,3}|'{1,3}|`|\[\[)([^\"'`\n\\]{6,200})(?:\\{0,3}[\"'`]|\]\])")
+_NEAR = re.compile(r"[^\n]{0,60}?[\"'`]([^\s\"'`()]{8,200})[\"'`]")
+_BARE = re.compile(r"[\w.\-]{0,30}(?: ?[:?]?= ?|: ?)([^\s\"'`,;<>(){}\[\]&|]{6,200})(?=[\s&\"'`;,<]|$)")
+_ELEMENT = re.compile(r"[\w.\-]{0,30}[\"']?(?:\s[^<>\n]{0,60})?(?:</key)?>\s{0,20}(?:<(?:value|string)>)?([^<>\s]{6,200})</")
 _NAMED_VALUE = re.compile(
     r"[\w.\-]{0,30}[\"']?\s?[,{]?\s{1,20}-?[\"']?(?:value|Value|content|default)[\"']?\s?[:= ]\s?[\"']([^\"'\n]{6,200})[\"']"
 )
 _DEFAULT = re.compile(r"[\w.\-]{0,30}:[-=]?([^\s\"'`,;<>(){}\[\]&|:$]{6,200})\}")
 _FLAG = re.compile(r"[\w\-]{0,20}[ =]([^\s\"'`,;<>(){}]{6,200})")
-_BEARER = re.compile(r"(?:bearer|basic|token)\s{1,3}([\w.~+/-]{16,1000}={0,2})")
+_SAID = re.compile(r"[\w\-]{0,20}(?:[ \w]{0,30} is|[ \w]{0,20}:| --\w+)? ([^\s\"'`,;<>(){}\[\]]{8,200}?)(?=\.?(?:[\s\"'`,;]|$))")
+_ASSIGNED = re.compile(r"[\"'`\])]{0,3}\s?(?:[:?|]{0,2}=|:)")
+_SCHEME = re.compile(r"(?:bearer|basic|token|bot|api-?key)(?:[\"'],)?\s{1,3}[\"']?([\w.~+/-]{16,1000}={0,2})")
 _URL = re.compile(r"://([^\s:/@\"'`<>{}()\[\]$]{0,80}):([^\s:/@\"'`<>{}$\\]{1,100})@([\w\[][\w.-]{0,100})")
 _EXAMPLE_HOST = re.compile(r"(?:^|\.)example(?:\.(?:com|org|net))?$")
 _CODE = re.compile(r"\.[A-Za-z_]|\$|::|->|^[A-Z][a-z]+(?:[A-Z][a-z]+)*$|^\w+\.\w+$")
@@ -64,7 +82,7 @@ MIN_WORD = 9
 def assignments(text: str) -> Iterator[Finding]:
     """Passwords and keys by their context."""
     lower = lowered(text)
-    for word in _PASSWORD_WORDS:
+    for word in (*_PASSWORD_WORDS, *_SHORT_PASSWORD_WORDS):
         yield from _values(text, lower, word, Kind.PASSWORD)
     for word in _KEY_WORDS:
         yield from _values(text, lower, word, Kind.KEY)
@@ -73,7 +91,7 @@ def assignments(text: str) -> Iterator[Finding]:
 
 
 def _values(text: str, lower: str, word: str, kind: Kind) -> Iterator[Finding]:
-    for at in _occurrences(lower, word):
+    for at in _places(lower, word):
         behind = at + len(word)
         for pattern in (_QUOTED, _NAMED_VALUE, _ELEMENT):
             match = pattern.match(text, behind)
@@ -84,13 +102,16 @@ def _values(text: str, lower: str, word: str, kind: Kind) -> Iterator[Finding]:
             yield from _unquoted(text, at, behind, word, kind)
 
 
-def _occurrences(lower: str, word: str) -> Iterator[int]:
-    """Where the word stands; `tokenizer` has no token and `_passive` no pass."""
-    at = lower.find(word)
-    while at >= 0:
-        if not lower.startswith(("iz", "ive", "ed", "es", "ing"), at + len(word)):
+def _places(lower: str, word: str) -> Iterator[int]:
+    """Where the word stands; `tokenizer` has no token, `_passive` no pass."""
+    for at in occurrences(lower, word):
+        behind = at + len(word)
+        if word not in _SHORT_PASSWORD_WORDS:
+            stands = not lower.startswith(("iz", "ive", "ed", "es", "ing"), behind)
+        else:
+            stands = not lower[max(0, at - 1) : at].isalnum() and _ASSIGNED.match(lower, behind) is not None
+        if stands:
             yield at
-        at = lower.find(word, at + len(word))
 
 
 def _unquoted(text: str, at: int, behind: int, word: str, kind: Kind) -> Iterator[Finding]:
@@ -100,8 +121,13 @@ def _unquoted(text: str, at: int, behind: int, word: str, kind: Kind) -> Iterato
     match = (_DEFAULT if expansion else _FLAG if flag else _BARE).match(text, behind)
     if match and not _CODE.search(match[1]) and _plausible(text, at, match, kind):
         yield span(text, *match.span(1), kind, f"assigned to {word}")
-    elif (match := _NEAR.match(text, behind)) and is_random(match[1]) and _plausible(text, at, match, kind):
-        yield span(text, *match.span(1), kind, f"beside {word}")
+        return
+    shows = is_random if kind is Kind.KEY else is_strong
+    for pattern in (_NEAR, _SAID):
+        match = pattern.match(text, behind)
+        if match and shows(match[1]) and _plausible(text, at, match, kind):
+            yield span(text, *match.span(1), kind, f"beside {word}")
+            return
 
 
 def _plausible(text: str, at: int, match: re.Match[str], kind: Kind) -> bool:
@@ -112,10 +138,11 @@ def _plausible(text: str, at: int, match: re.Match[str], kind: Kind) -> bool:
 
 def _headers(text: str, lower: str) -> Iterator[Finding]:
     """`Authorization: Bearer ...` and its like."""
-    for at in _occurrences(lower, "authorization"):
-        match = _BEARER.search(lower, at, at + 60 + 1000)
-        if match and match.start() - at <= _MAX_BEFORE and is_key(text[match.start(1) : match.end(1)], ""):
-            yield span(text, *match.span(1), Kind.KEY, "authorization header")
+    for word in ("authorization", "authenticationheadervalue"):
+        for at in _places(lower, word):
+            match = _SCHEME.search(lower, at, at + 60 + 1000)
+            if match and match.start() - at <= _MAX_BEFORE and is_key(text[match.start(1) : match.end(1)], ""):
+                yield span(text, *match.span(1), Kind.KEY, "authorization header")
 
 
 def _urls(text: str) -> Iterator[Finding]:
@@ -124,7 +151,7 @@ def _urls(text: str) -> Iterator[Finding]:
         value = match[2]
         if not (
             is_placeholder(value)
-            or is_constant(value)
+            or CONSTANT.match(value)
             or _EXAMPLE_HOST.search(match[3])
             or value == match[1]
             or value.isdecimal()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from starloom.redaction.addresses import addresses
+from starloom.redaction.arguments import arguments
 from starloom.redaction.assignments import assignments
 from starloom.redaction.emails import emails
 from starloom.redaction.finding import Finding, Kind, span
@@ -15,7 +16,7 @@ _SECRETS = frozenset({Kind.KEY, Kind.PASSWORD})
 
 def detect(text: str, *, betterleaks: bool) -> list[Finding]:
     """What one look finds, in order, none overlapping another."""
-    secrets = [*formats(text), *assignments(text)]
+    secrets = [*formats(text), *assignments(text), *arguments(text)]
     if betterleaks:
         secrets += _additional(text, secrets, list(leaks(text)))
     others = [*addresses(text), *emails(text), *names(text)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -35,3 +36,11 @@ def span(text: str, start: int, end: int, kind: Kind, rule: str) -> Finding:
 def lowered(text: str) -> str:
     """The text in lower case, every character in its old place (one, U+0130, would become two)."""
     return text.replace("\u0130", "I").lower()
+
+
+def occurrences(lower: str, word: str) -> Iterator[int]:
+    """Where `word` stands, without overlaps."""
+    at = lower.find(word)
+    while at >= 0:
+        yield at
+        at = lower.find(word, at + len(word))

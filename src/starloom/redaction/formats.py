@@ -41,9 +41,26 @@ _FORMATS: tuple[tuple[str, str, str], ...] = (
     ("twilio key", "SK", r"[0-9a-f]{32}(?![0-9A-Za-z])"),
     ("age key", "AGE-SECRET-KEY-1", r"[0-9A-Z]{58}"),
     ("json web token", "eyJ", r"[\w-]{10,2000}\.eyJ[\w-]{10,4000}\.[\w-]{10,2000}"),
-    ("azure account key", "AccountKey=", r"[A-Za-z0-9+/]{86}=="),
+    ("slack token", "xapp-", r"[0-9]-[A-Z0-9]{8,20}-[0-9]{8,20}-[a-f0-9]{64}"),
+    ("telegram token", ":AA", r"[\w-]{33}(?![\w-])"),
+    ("mailgun key", "key-", r"[0-9a-f]{32}(?![0-9A-Za-z])"),
+    ("square token", "sq0", r"(?:atp|csp)-[\w-]{22,60}"),
+    ("databricks token", "dapi", r"[0-9a-f]{32}(?![0-9A-Za-z])"),
+    ("linear key", "lin_api_", r"[A-Za-z0-9]{32,60}"),
+    ("notion token", "ntn_", r"[A-Za-z0-9]{40,60}"),
+    ("ai service key", "gsk_", r"[A-Za-z0-9]{40,60}"),
+    ("vault token", "hvs.", r"[\w-]{24,255}"),
+    ("nuget key", "oy2", r"[a-z0-9]{43}(?![A-Za-z0-9])"),
+    ("grafana token", "glsa_", r"[A-Za-z0-9]{32}_[0-9a-fA-F]{8}"),
+    ("docker token", "dckr_", r"[po]at_[\w-]{27,40}"),
+    ("artifactory key", "AKCp", r"[A-Za-z0-9]{60,75}(?![A-Za-z0-9])"),
+    ("postman key", "PMAK-", r"[a-f0-9]{24}-[a-f0-9]{34}"),
+    ("rubygems key", "rubygems_", r"[a-f0-9]{48}"),
+    ("new relic key", "NRAK-", r"[A-Z0-9]{27}"),
 )
 _PATTERNS = [(rule, literal, re.compile(re.escape(literal) + rest, re.ASCII)) for rule, literal, rest in _FORMATS]
+_AHEAD = {"k_live_": 1, "k_test_": 1, ":AA": 10}
+"""Characters of a key ahead of its literal."""
 _PRIVATE_KEY = re.compile(r"-----BEGIN ([A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?)-----")
 _KEY_BODY = re.compile(r"(?:[A-Za-z0-9+/=\s\"'\\,;:.#*+_-]){40,20000}")
 _MAX_KEY = 20_000
@@ -51,14 +68,15 @@ _MIN_KEY = 64
 
 
 def formats(text: str) -> Iterator[Finding]:
-    """Keys and tokens of about twenty services, JSON Web Tokens and private keys in PEM."""
+    """Keys and tokens of about thirty services, JSON Web Tokens and private keys in PEM."""
     for rule, literal, pattern in _PATTERNS:
         if literal not in text:
             continue
         for match in pattern.finditer(text):
-            start = match.start() - (literal in ("k_live_", "k_test_"))
-            if not text[max(0, start - 1) : start].isalnum() and not is_placeholder(match[0]):
-                yield span(text, max(0, start), match.end(), Kind.KEY, rule)
+            start = match.start() - _AHEAD.get(literal, 0)
+            apart = start == 0 or (start > 0 and not text[start - 1].isalnum())
+            if apart and f"x{text[start : match.start()]}".isalnum() and not is_placeholder(match[0]):
+                yield span(text, start, match.end(), Kind.KEY, rule)
     if "PRIVATE KEY" in text:
         yield from _private_keys(text)
 

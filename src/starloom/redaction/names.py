@@ -9,14 +9,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from starloom.redaction.finding import Finding, Kind, lowered, span
+from starloom.redaction.finding import Finding, Kind, lowered, occurrences, span
 from starloom.redaction.words import words
 
 _CREDIT = re.compile(
-    r"copyright|@author|\bauthors?\b|__author__|©|written by|maintainers?\b|signed-off-by|authored-by|reviewed-by|contributors?\b"
+    r"copyright|@author|\b(?:module|section)?authors?\b|__author__|©|written by|maintainers?\b|signed-off-by|authored-by|"
+    r"reviewed-by|contributors?\b|contributed by|last-translator|^\W{0,6}created by|^ -- (?=[^<\n]{3,60} <[^>\n]{1,80}>  )|"
+    r"(?<!\w)\(c\) (?=\d{4}|[^\n]{3,40}\b(?:19|20)\d\d\b)",
+    re.MULTILINE,
 )
-_GATE = ("copyright", "author", "©", "written by", "maintainer", "signed-off-by", "reviewed-by", "contributor")
-_MAX_LINE = 300
+_GATE = (
+    "copyright", "author", "©", "written by", "maintainer", "signed-off-by", "reviewed-by", "contribut", "-translator",
+    "created by", "\n -- ", "(c) ",
+)  # fmt: skip
+_MAX_LINE, _MAX_BEFORE, _MAX_CREDIT = 300, 10, 200
 _WORD = re.compile(r"[^\W\d_][\w'’.-]{0,40}|[,;&<(|/]")
 _PARTICLES = words("name_particles")
 _NOT_PEOPLE = words("not_people")
@@ -25,15 +31,13 @@ _NOT_PEOPLE = words("not_people")
 def names(text: str) -> Iterator[Finding]:
     """Full names in credit lines (comments and metadata)."""
     lower = lowered(text)
-    if not any(word in lower for word in _GATE):
-        return
     done = 0
-    for match in _CREDIT.finditer(lower):
-        if match.start() < done:
-            continue
-        end = text.find("\n", match.end(), match.end() + _MAX_LINE)
-        done = end if end >= 0 else min(len(text), match.end() + _MAX_LINE)
-        yield from _names_in(text, match.end(), done)
+    for at in sorted(at for word in _GATE for at in occurrences(lower, word)):
+        match = _CREDIT.search(lower, max(done, at - _MAX_BEFORE), at + _MAX_CREDIT) if at >= done else None
+        if match:
+            end = text.find("\n", match.end(), match.end() + _MAX_LINE)
+            done = end if end >= 0 else min(len(text), match.end() + _MAX_LINE)
+            yield from _names_in(text, match.end(), done)
 
 
 def _names_in(text: str, start: int, end: int) -> Iterator[Finding]:

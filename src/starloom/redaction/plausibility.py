@@ -27,11 +27,17 @@ _PLACEHOLDER = re.compile(
 )
 _HEX = re.compile(r"(?:0x)?([0-9a-fA-F]+)\Z")
 _UUID = re.compile(r"\{?[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\}?\Z")
-_CONSTANT = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\Z")
+CONSTANT = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\Z")
+_CLASS = re.compile(r"(?:[A-Z][a-z]{2,}V?[0-9]{0,2}){2,}\Z")
+_ALGORITHM = re.compile(
+    r"(?:sha|md|base|utf|aes|pbkdf|win|u?int|float|x|rsa|blake|latin|http|oauth|field|input|line|test)[0-9]", re.IGNORECASE
+)
 _HASH_LENGTHS = frozenset({32, 40, 56, 64, 96, 128})
 _HASH_WORD = re.compile(r"sha|md5|hash|digest|checksum|byte|commit|revision|integrity|fingerprint|etag|thumbprint|blake|crc")
-_SCRIPT = re.compile(r"\.(?:js|css)[\"']\s?:\s?[\"']$|websocket-key\W{1,6}$", re.IGNORECASE)
-_CODE = re.compile(r"passw(?:or)?d|\\u[0-9a-f]{4}|[(){}\[\]]|://|^[./~$%@&]|->|::|\.\w+\.")
+_PUBLIC = re.compile(
+    r"\.(?:js|css)[\"']\s?:\s?[\"']$|(?:websocket-key|public[_-]?key(?:token)?|site[_-]?key)\W{1,6}$", re.IGNORECASE
+)
+_CODE = re.compile(r"passw(?:or)?d|\\u[0-9a-f]{4}|[(){}\[\]]|://|^[./~$%@&#]|->|::|\.\w+\.")
 
 
 def is_placeholder(value: str) -> bool:
@@ -39,14 +45,14 @@ def is_placeholder(value: str) -> bool:
     return bool(_PLACEHOLDER.search(value[:500])) or len(set(value[:500])) < 4
 
 
-def is_constant(value: str) -> bool:
-    """Named as constants are: `SAS_KEY`."""
-    return bool(_CONSTANT.match(value))
+def is_name(value: str) -> bool:
+    """Named as constants and classes are: `SAS_KEY`, `JwtTokenFactoryV2`."""
+    return bool(CONSTANT.match(value) or _CLASS.match(value))
 
 
 def is_hash(value: str, before: str) -> bool:
-    """As long as a digest in hexadecimal with a word for hashes in `before`, the text ahead; or a script's or a handshake's."""
-    if _SCRIPT.search(before):
+    """As long as a digest in hexadecimal with a word for hashes in `before`, the text ahead; or said to be public there."""
+    if _PUBLIC.search(before):
         return True
     digits = _HEX.match(value)
     return digits is not None and len(digits[1]) in _HASH_LENGTHS and bool(_HASH_WORD.search(before.lower()))
@@ -56,7 +62,7 @@ def is_key(value: str, before: str) -> bool:
     """Long enough, no placeholder, UUID or hash, and gibberish."""
     if len(value) < MIN_KEY or any(character.isspace() for character in value):
         return False
-    if is_placeholder(value) or _UUID.match(value) or is_constant(value) or is_hash(value, before):
+    if is_placeholder(value) or _UUID.match(value) or is_name(value) or is_hash(value, before):
         return False
     return (any(map(str.isdigit, value)) or len(value) >= 20) and is_gibberish(value)
 
@@ -65,11 +71,19 @@ def is_password(value: str) -> bool:
     """At least six characters without white space, no placeholder, and letters mixed with something else."""
     if not MIN_PASSWORD <= len(value) <= 200 or any(character.isspace() for character in value) or is_placeholder(value):
         return False
-    if not value.isascii() or re.fullmatch(r"[A-Z0-9_]+|0x[0-9A-Fa-f]+", value) or _CODE.search(value):
+    if not value.isascii() or is_name(value) or re.fullmatch(r"[A-Z0-9_]+|0x[0-9A-Fa-f]+", value) or _CODE.search(value):
         return False
+    if re.fullmatch(r"[A-Za-z]+[0-9]{2,3}", value):
+        return not _ALGORITHM.match(value)
     if re.fullmatch(r"[A-Za-z_.:/-]+[0-9]{0,3}", value):
         return _is_passphrase(value) or (value != value.lower() and is_gibberish(value))
     return sum(any(map(kind, value)) for kind in (str.isalpha, str.isdigit, _is_sign)) >= 2
+
+
+def is_strong(value: str) -> bool:
+    """A password that shows by itself: random, or of letters, digits and signs."""
+    mixed = all(any(map(kind, value)) for kind in (str.isalpha, str.isdigit, _is_sign))
+    return is_password(value) and (mixed or (len(value) >= 9 and is_random(value)))
 
 
 def _is_passphrase(value: str) -> bool:

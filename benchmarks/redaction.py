@@ -147,8 +147,10 @@ def report(values: dict[str, Any]) -> str:
         "The first set: templates and look-alikes in real files by which the rules were made. "
         f"The second set: {len(redaction_shapes.POSITIVES)} shapes of secrets, {len(redaction_shapes.NEGATIVES)} of look-alikes; {redaction_shapes.STATE}.",
         "Recall counts a planted span with half of it or more in one finding; exact: the very span. Precision: planted things found, against "
-        "those and the look-alikes that were touched; it depends on how many of each are planted. Peers look for keys and passwords (detect-secrets names a private key by its head alone, "
-        "credsweeper wants one that parses; ours is random), so compare their recall of those. Leaked: characters of planted things that redaction would leave. Processor time, one core.",
+        "those and the look-alikes that were touched; it depends on how many of each are planted. Leaked: characters of planted things that "
+        "redaction would leave. Processor time, one core.",
+        "A peer looks for keys and passwords alone (detect-secrets names a private key by its head, credsweeper wants one that parses; ours is "
+        "random), so compare its recall of those.",
     ]
     parts = [record.heading("Personal data and secrets on a planted bench", values["facts"], *notes)]
     for name, part in values["sets"].items():

@@ -81,7 +81,7 @@ def real_texts(wheels: Path) -> Iterator[tuple[str, str, str]]:
 
 
 def draw(texts: list[tuple[str, str, str]]) -> list[Drawn]:
-    """A few findings of each kind from each wheel: those whose hashes come first, so the draw outlives most changes of the rules."""
+    """A few findings of each kind from each wheel: those whose hashes come first, so the draw outlives most changes."""
     by_wheel: dict[tuple[str, Kind], dict[str, Drawn]] = defaultdict(dict)
     for package, path, text in texts:
         for each in find(text):
@@ -108,10 +108,10 @@ def counts(drawn: list[Drawn], labels: dict[str, dict[str, Any]]) -> dict[str, d
 def report(values: dict[str, Any]) -> str:
     """The record in Markdown."""
     notes = (
-        f"{values['files']:,} files ({values['megabytes']:.0f} MB) of PyPI wheels that hold a telling word, at most {FILES_A_WHEEL} a "
-        f"wheel; at most {FINDINGS_A_WHEEL} findings of a kind from a wheel, {FINDINGS_A_KIND} of a kind.",
-        "Each was read with the text around it and labelled by a language model that wrote rules too, so not independently. Right is what "
-        "has the form of the thing, in tests and manuals too.",
+        f"{values['files']:,} files ({values['megabytes']:.0f} MB) of PyPI wheels that hold a telling word, at most {FILES_A_WHEEL} "
+        f"a wheel; at most {FINDINGS_A_WHEEL} findings of a kind from a wheel, {FINDINGS_A_KIND} of a kind.",
+        "Each was read with the text around it and labelled by a language model that wrote rules too, so not independently. "
+        "Right is what has the form of the thing, in tests and manuals too.",
     )
     rows = []
     for kind, each in values["kinds"].items():

@@ -108,7 +108,7 @@ def counts(drawn: list[Drawn], labels: dict[str, dict[str, Any]]) -> dict[str, d
 def report(values: dict[str, Any]) -> str:
     """The record in Markdown."""
     notes = (
-        f"{values['files']:,} files ({values['megabytes']:.0f} MB) of PyPI wheels that hold a telling word, at most {FILES_A_WHEEL} "
+        f"{values['files']:,} files ({values['megabytes']:.0f} MB) of wheels that hold a telling word, at most {FILES_A_WHEEL} "
         f"a wheel; at most {FINDINGS_A_WHEEL} findings of a kind from a wheel, {FINDINGS_A_KIND} of a kind.",
         "Each was read with the text around it and labelled by a language model that wrote rules too, so not independently. "
         "Right is what has the form of the thing, in tests and manuals too.",

@@ -199,6 +199,16 @@ def test_addresses_are_paths_or_json(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert (label(str(tmp_path / "x.whl")), label('{"kind": "commits", "path": "a/x"}')) == ("x.whl", "commits x")
 
 
+def test_other_ratings_are_another_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, {"Posts.xml": "<posts/>", "ratings.txt": "1 0.5\n"})
+    monkeypatch.chdir(tmp_path)
+    address = absolute(json.dumps({"kind": "stack overflow", "path": "Posts.xml", "ratings": "ratings.txt"}))
+    (before,) = source_lines([address])
+    write(tmp_path, {"ratings.txt": "1 0.5\n2 0.5\n"})
+    assert json.loads(address)["ratings"] == str(tmp_path / "ratings.txt")
+    assert source_lines([address])[0].identity != before.identity
+
+
 def test_a_debian_source_package_is_as_large_as_its_files_and_changes_with_them(tmp_path: Path) -> None:
     dsc, tarball = tmp_path / "tool_1.dsc", tmp_path / "tool_1.orig.tar.gz"
     with tarfile.open(tarball, "w:gz") as archive:

@@ -23,6 +23,7 @@ from pipeline_world import hashes, python, write
 
 from starloom.core.errors import FormatError, InputError, PipelineError
 from starloom.data.documents import read_documents
+from starloom.data.pipeline.finished import FinishedRun
 from starloom.data.pipeline.layout import read_layout
 from starloom.data.pipeline.run import run
 from starloom.data.pipeline.settings import DataSettings, LicenceSettings, NearSettings
@@ -152,6 +153,17 @@ def test_another_setting_computes_what_depends_on_it(settings: DataSettings, fin
     again = {name.partition("/")[0] for name, stamp in _stamps(out).items() if before[name] != stamp}
     assert {"near_keys", "near", "redaction", "verdict", "documents"} <= again
     assert not {"ingest", "text", "languages", "licences", "quality", "exact"} & again
+
+
+def test_a_run_that_stops_on_its_way_is_not_finished(settings: DataSettings, finished: Path, tmp_path: Path) -> None:
+    """What lies there may be of two rules: nobody reads it as one whole."""
+    out = _copy(finished, tmp_path)
+    FinishedRun(str(out))
+    (out / "text" / "00000.parquet").write_bytes(b"damaged")
+    with pytest.raises(PipelineError):
+        run(replace(settings, languages=("Python",)), str(out), workers=0)
+    with pytest.raises(InputError, match="is not finished"):
+        FinishedRun(str(out))
 
 
 def test_a_changed_source_is_read_again_and_others_are_not(tmp_path: Path) -> None:

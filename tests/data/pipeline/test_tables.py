@@ -29,7 +29,7 @@ from starloom.data.pipeline.markers import (
 from starloom.data.pipeline.plan import make_plan
 from starloom.data.pipeline.settings import DataSettings, NearSettings
 from starloom.data.pipeline.shuffle import buckets_of, read_rows, rows_of, shards_of, write_rows
-from starloom.data.pipeline.stages import licences, redaction
+from starloom.data.pipeline.stages import decontamination, licences, redaction
 from starloom.data.pipeline.storage import Storage
 from starloom.data.pipeline.task import processor_seconds
 
@@ -116,6 +116,13 @@ def test_damage_of_rows_on_their_way_is_named(place: int, tmp_path: Path) -> Non
             [read_rows(storage, ["sent/0"], part, schema) for part in range(3)]
 
 
+def test_a_row_for_nobody_is_not_lost_in_silence(tmp_path: Path) -> None:
+    schema = pa.schema([("key", pa.uint64())])
+    for receiver in (3, -1):
+        with pytest.raises(AssertionError, match="every row has a receiver"):
+            write_rows(Storage(str(tmp_path)), "sent/0", pa.table({"key": [7]}, schema=schema), np.array([receiver]), 3)
+
+
 def test_a_reader_takes_its_entry_and_its_piece_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     storage, schema = Storage(str(tmp_path)), pa.schema([("key", pa.uint64())])
     keys = np.arange(50_000, dtype=np.uint64)
@@ -167,7 +174,7 @@ def test_a_fingerprint_is_of_all_that_a_part_depends_on() -> None:
     assert digest("a", ["b"]) != digest("a", "b")
 
 
-def test_other_rules_are_other_fingerprints(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_rules_are_other_fingerprints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def prints() -> dict[str, str]:
         known = Fingerprints(make_plan(DataSettings()), ("s",), 4)
         return {step: known.of(step, 0) for step in ("languages", "licence_evidence", "licences", "quality", "redaction")}
@@ -178,6 +185,11 @@ def test_other_rules_are_other_fingerprints(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.undo()
     monkeypatch.setattr(redaction, "rules_of", "another {}".format)
     assert [step for step, known in prints().items() if known != before[step]] == ["redaction"]
+    tasks = (str(tmp_path),)
+    old = decontamination.decontamination_step(tasks).settings
+    monkeypatch.setattr(decontamination, "rules_of", "another {}".format)
+    assert decontamination.decontamination_step(tasks).settings != old
+    assert decontamination.decontamination_step(()).settings == {"benchmarks": []}, "without benchmarks no rule counts"
 
 
 def test_the_rules_of_a_package_are_known_by_their_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,6 +201,12 @@ def test_the_rules_of_a_package_are_known_by_their_content(tmp_path: Path, monke
     rules.write_text("LEAST = 2\n")
     rules_of.cache_clear()
     assert rules_of("some_rules") != first
+    module = tmp_path / "some_rules" / "more.py"
+    module.write_text("MOST = 1\n")
+    first = rules_of("some_rules.more")
+    module.write_text("MOST = 2\n")
+    rules_of.cache_clear()
+    assert rules_of("some_rules.more") != first
 
 
 def test_processor_time_counts_processes_that_have_ended() -> None:

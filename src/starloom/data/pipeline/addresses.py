@@ -27,7 +27,7 @@ from starloom.data.sources.record import RecordSource
 PACKED = 4
 """Compressed archives unpack to about so many times their size."""
 
-_PLACES = ("path", "graph", "events", "repositories", "contents")
+_PLACES = ("path", "graph", "events", "repositories", "contents", "ratings")
 _STAMPS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated")  # as file systems of fsspec call them
 _UNCHANGING = ("contents",)  # objects that are named by their hash
 

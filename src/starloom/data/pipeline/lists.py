@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 
 from starloom.core.errors import InputError
@@ -19,9 +19,13 @@ def fingerprint(paths: Sequence[str]) -> list[str]:
 
 
 @cache
-def rules_of(package: str) -> str:
-    """A fingerprint of the code and lists of a package of rules: after an upgrade, results of two versions never mix."""
-    places = sorted(Path(str(files(package))).iterdir())
+def rules_of(name: str) -> str:
+    """A fingerprint of the code and lists of a module or package: after an upgrade, results of two versions never mix."""
+    spec = find_spec(name)
+    assert spec is not None
+    assert spec.origin is not None
+    place = Path(spec.origin)
+    places = [place] if spec.submodule_search_locations is None else sorted(place.parent.iterdir())
     return digest([[place.name, sha256_of(place)] for place in places if place.is_file()])
 
 

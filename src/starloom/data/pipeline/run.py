@@ -57,6 +57,8 @@ def run(settings: DataSettings, out: str, *, engine: EngineName = "local", worke
     settings = replace(settings, sources=tuple(map(absolute, settings.sources)))
     layout = make_layout(settings, pieces(source_lines(settings.sources), settings.shard_bytes))
     plan = make_plan(settings)
+    if storage.size(REPORT) is not None:
+        storage.remove(REPORT)  # of what this run may change: until its end there is no finished run here
     write_layout(storage, layout)
     fingerprints = Fingerprints(plan, layout.identities(), layout.num_buckets)
     count = (os.cpu_count() or 1) if workers is None else workers

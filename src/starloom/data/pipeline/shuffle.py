@@ -47,6 +47,7 @@ def write_rows(storage: Storage, name: str, table: pa.Table, receivers: npt.NDAr
     """Write each row into the piece of its receiver, one of `num_receivers`; rows of one receiver keep their order."""
     order = np.argsort(receivers, kind="stable")
     bounds = np.searchsorted(receivers[order], np.arange(num_receivers + 1))
+    assert (bounds[0], bounds[-1]) == (0, len(order)), "every row has a receiver"
     codec = pa.Codec(_CODEC, _LEVEL)
     entries, place = [], num_receivers * _ENTRY_BYTES
     with storage.new(name) as partial:

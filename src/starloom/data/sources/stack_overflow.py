@@ -116,7 +116,8 @@ def _ratings(path: Path) -> Iterator[tuple[str, float]]:
     number = 0
     try:
         with path.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, 1):
+            for line in lines:
+                number += 1
                 question, rating = line.replace(",", " ").split()
                 if not _is_number(question) or not isfinite(float(rating)):
                     raise ValueError
@@ -124,7 +125,7 @@ def _ratings(path: Path) -> Iterator[tuple[str, float]]:
     except OSError as error:
         raise InputError(f"ratings '{path}' cannot be read: {error}") from error
     except ValueError as error:
-        raise InputError(f"ratings '{path}', line {max(number, 1)}, is not the number of a question and its rating") from error
+        raise InputError(f"ratings '{path}', line {number}, is not the number of a question and its rating") from error
 
 
 def _question(post: dict[str, str]) -> str:

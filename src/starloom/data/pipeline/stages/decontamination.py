@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from starloom.data.decontamination import Index
 from starloom.data.pipeline.kinds import NOT_DECONTAMINATED
-from starloom.data.pipeline.lists import fingerprint
+from starloom.data.pipeline.lists import fingerprint, rules_of
 from starloom.data.pipeline.rows import each, table_of
 from starloom.data.pipeline.step import KEPT, VERDICT, Step
 
@@ -29,7 +29,8 @@ def decontamination_step(benchmarks: tuple[str, ...]) -> Step:
     def function(table: pa.Table) -> pa.Table:
         return table_of((_row(index, *values) if benchmarks else {} for values in each(table, *_READS)), SCHEMA)
 
-    return Step("decontamination", SCHEMA, function, reads=_READS, settings={"benchmarks": fingerprint(benchmarks)})
+    known = {"benchmarks": fingerprint(benchmarks)} | ({"rules": rules_of("starloom.data.decontamination")} if benchmarks else {})
+    return Step("decontamination", SCHEMA, function, reads=_READS, settings=known)
 
 
 def _row(index: Callable[[], Index], kind: str, text: str | None, kept: bool) -> dict[str, Any]:

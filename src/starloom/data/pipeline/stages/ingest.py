@@ -53,7 +53,7 @@ def ingest_step(settings: DataSettings) -> Ingest:
         rows = _rows(sources, reading, settings.keep_going)
         return _tables(rows, shard, settings.group_bytes)
 
-    return Ingest(SCHEMA, function, known)
+    return Ingest(SCHEMA, function, known, version=2)
 
 
 def _rows(sources: tuple[str, ...], reading: ReadSettings, keep_going: bool) -> Iterator[dict[str, Any]]:

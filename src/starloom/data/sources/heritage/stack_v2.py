@@ -21,7 +21,13 @@ NOT_A_ROW = "row without a repository, path or blob"
 
 _FILE = ("blob_id", "path", "length_bytes", "language", "src_encoding", "detected_licenses")
 _REPOSITORY = ("repo_name", "revision_id", "revision_date", "star_events_count", "gha_license_id")
-_TYPES = {"length_bytes": int, "star_events_count": int, "revision_date": datetime | str, "detected_licenses": list, "files": list}
+_TYPES: dict[str, Any] = {
+    "length_bytes": int,
+    "star_events_count": int,
+    "revision_date": (datetime, str),
+    "detected_licenses": list,
+    "files": list,
+}
 """Of the columns that are not text."""
 
 

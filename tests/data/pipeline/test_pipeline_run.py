@@ -159,7 +159,8 @@ def test_a_run_that_stops_on_its_way_is_not_finished(settings: DataSettings, fin
     """What lies there may be of two rules: nobody reads it as one whole."""
     out = _copy(finished, tmp_path)
     FinishedRun(str(out))
-    (out / "text" / "00000.parquet").write_bytes(b"damaged")
+    path = out / "text" / "00000.parquet"
+    path.write_bytes(b"\0" * path.stat().st_size)
     with pytest.raises(PipelineError):
         run(replace(settings, languages=("Python",)), str(out), workers=0)
     with pytest.raises(InputError, match="is not finished"):

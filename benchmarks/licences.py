@@ -6,8 +6,10 @@
 
 PACKAGES holds unpacked packages, a folder each; those of `fetched` are unpacked there first. ANSWERS keeps what ScanCode said;
 with --scancode (the interpreter of an environment that has it, see `peers/ask_scancode.py`) files that it lacks are asked about
-first. "Alone" judges a file by itself, "in its package" with all licence files around it. Debian's files are the truth only for
-paths whose paragraph we can read, and play no part in our own verdicts here.
+first. Files whose answers were known when our rules and those for reading ScanCode were last changed are listed in
+`licences/seen.txt`, by the first digits of their SHA-256; the others are held out. "Alone" judges a file by itself, "in its
+package" with all licence files around it. Debian's files are the truth only for paths whose paragraph we can read, and play no
+part in our own verdicts here.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ from starloom.data.licences.words import words_of
 
 KIND = {"permissive": "keep", "no_license": "none", "non_permissive": "drop"}
 ROUNDS = 3
+SEEN = Path(__file__).parent / "licences" / "seen.txt"
 KEEP_OR_DROP = (
     "Keep or drop, ours beside theirs. The rules for reading ScanCode's answers (the head of `benchmarks/licence_truths.py`) were"
     ' written after its disagreements with ours had been seen;\n"its answers as they are" is without them.'
@@ -124,15 +127,14 @@ def agreement(ours: Sequence[str], theirs: Sequence[str], copyleft: Sequence[boo
     }
 
 
-def beside_scancode(packages: Path, files: Sequence[Sampled], scancode: ScanCode, policy: Policy) -> dict[str, Any]:
-    """Agreement on the files that ScanCode has answered, alone and in their packages."""
-    known = [file for file in files if file.sha256 in scancode.answers]
+def beside_scancode(packages: Path, known: Sequence[Sampled], scancode: ScanCode, policy: Policy) -> dict[str, Any]:
+    """Agreement on files that ScanCode has answered, alone and in their packages."""
     around = [file for file in candidates(packages, known) if file.sha256 in scancode.answers]
     alone = [scancode.of_itself(file) for file in known]
     whole, plain = (their_expressions(packages, known, around, scancode, plain=plain) for plain in (False, True))
     own = [judge([f.path], [e for e in file_evidence(f.path, f.text) if e.scope == "file"], policy)[0] for f in known]
     verdicts = our_verdicts(packages, known, policy)
-    results: dict[str, Any] = {"asked": len(files), "seconds": [scancode.answers[file.sha256]["seconds"] for file in known]}
+    results: dict[str, Any] = {"seconds": [scancode.answers[file.sha256]["seconds"] for file in known]}
     for name, mine, theirs in (("alone", own, alone), ("in its package", verdicts, whole), ("plain", verdicts, plain)):
         kinds = [KIND[verdict.licence_type] for verdict in mine]
         standings = [scancode.standing(expression, policy) for expression in theirs]
@@ -187,7 +189,7 @@ def markdown(result: dict[str, Any]) -> str:
     scancode = result["scancode"]
     if scancode["seconds"]:
         lines.append(
-            f"ScanCode has answered {len(scancode['seconds']):,} of {scancode['asked']:,} files, one of each package in turn: "
+            f"ScanCode has answered {len(scancode['seconds']):,} of {result['asked']:,} files, one of each package in turn: "
             f"{1 / statistics.mean(scancode['seconds']):.1f} files/s of processor time in one process."
         )
     lines += ["", f"SPDX's {texts['texts']} texts (equal ones count as one):", ""]
@@ -196,9 +198,16 @@ def markdown(result: dict[str, Any]) -> str:
     lines += [record.table(["form", "identifier right", "same verdict"], rows), "", KEEP_OR_DROP, ""]
     columns = ["truth", "files", "agreement", "we keep, they drop", "we drop, they keep", "copyleft", "copyleft kept"]
     parts = [
-        ("ScanCode, file alone", scancode["alone"]),
-        ("ScanCode, file in its package", scancode["in its package"]),
-        ("ScanCode, the same, its answers as they are", scancode["plain"]),
+        *(
+            (f"ScanCode{which}, {name}", part[key])
+            for which, part in ((" (all)", scancode), (" (held out)", result["held out"]))
+            if part["seconds"]
+            for name, key in (
+                ("file alone", "alone"),
+                ("file in its package", "in its package"),
+                ("the same, its answers as they are", "plain"),
+            )
+        ),
         (f"Debian ({result['debian']['packages']} packages)", result["debian"]),
     ]
     rows = [
@@ -241,12 +250,17 @@ def main() -> None:
     files = sample(given.packages, given.files)
     if given.scancode:
         ask(given.scancode, given.answers, given.packages, [*candidates(given.packages, files), *files])
+    scancode = ScanCode.open(given.answers)
+    known = [file for file in files if file.sha256 in scancode.answers]
+    seen = set(SEEN.read_text().split())
     result = {
         "facts": facts,
+        "asked": len(files),
         "packages": sum(1 for _ in given.packages.iterdir()),
         "speed": speed(given.packages, 500),
         "recognition": recognition(),
-        "scancode": beside_scancode(given.packages, files, ScanCode.open(given.answers), policy),
+        "scancode": beside_scancode(given.packages, known, scancode, policy),
+        "held out": beside_scancode(given.packages, [file for file in known if file.sha256[:16] not in seen], scancode, policy),
         "debian": beside_debian(given.packages, policy, given.per_package),
     }
     record.write(given.record, result, markdown(result))

@@ -1,33 +1,39 @@
 """What each format of weights costs in quality: bits per byte, KL divergence and lines filled in exactly, on held-out text.
 
-    python benchmarks/quantization.py --data DATA [--model DIR|GGUF] [--tokens 20000] [--calibrate DIR] [--llama PEERS/llama]
-        [--record quantization]
+    cd benchmarks/embedded && sed 's/.*/^&==/' held-out.txt | grep -if - -e ^django== -e ^cartopy== packages.txt > NAMES
+    mkdir PACKAGES && cp fetch.lock PACKAGES && cd ../..
+    starloom data fetch NAMES --out PACKAGES
+    starloom data build PACKAGES/*.whl --languages Python --tokenizer src/starloom/embedded/starloom-python-6m.gguf \
+        --validation-list benchmarks/embedded/held-out.txt --out DATA
+    python benchmarks/peers/build_llama.py LLAMA
+    python benchmarks/quantization.py --data DATA --llama LLAMA --llama-python PYTHON --record quantization
 
-DATA is what `starloom data build` wrote; only its validation documents are scored, left to right, in windows of the model's
-positions. Weights are written by `starloom quantize`'s code, read back by the GGUF reader and dequantised, and the PyTorch model
-judges them in float32: activations are exact, so that only the weights' rounding is seen. Lines are filled in by the engine.
-Plain Q4_0 is the `gguf` package's rounding; llama.cpp's files are its own quantiser's, with and without an importance matrix from
-the same calibration texts. KL is against the model as given.
+Validation documents of DATA are scored, left to right, in stretches of whole lines, evenly over the held-out repositories.
+Calibrated is on its training documents: other repositories, and no near copies. Weights are written by `starloom quantize`'s
+code, read back by the GGUF reader and dequantised, and the PyTorch model judges them in float32: activations are exact, so that
+only the weights' rounding is seen. Lines are filled in by the engine. Plain Q4_0 is the `gguf` package's rounding; llama.cpp's
+files are its own quantiser's, with and without an importance matrix of the same texts. KL is against the model as given.
+PYTHON is an interpreter that has llama-cpp-python (`peers/ask_llama.py`): it reads every file that we wrote.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import gguf
-import numpy as np
 import pyarrow.parquet as pq
 import record
 import torch
 from gguf import GGMLQuantizationType, LlamaFileType
 from numpy.typing import NDArray
 from peers.llama_quantize import llama_files
+from peers.llama_reading import FILL_IN, Reading, readings
+from weight_scores import compare, held_out
 
 from starloom.contract import Contract, embedded_model
 from starloom.contract.gguf_model import ARCHITECTURE, add_metadata, gguf_name
@@ -36,86 +42,33 @@ from starloom.core.files import sha256_of
 from starloom.core.progress import bar
 from starloom.engine import Engine
 from starloom.engine.calibration_texts import calibration_texts
+from starloom.engine.native_core import NativeCore
+from starloom.engine.packed import pack_in_memory
 from starloom.engine.quantize import TARGETS, quantize
+from starloom.engine.sources import open_source
 from starloom.evaluate import Example, examples
 from starloom.model import StarCoder2
 
 LINE_TOKENS = 32
+PROMPTS = 100  # asked of llama.cpp too
+Documents = list[tuple[str, str, str]]
 
 
-@dataclass(frozen=True)
-class Window:
-    """Ids to score, the first of them unscored, and how many bytes of text the others stand for."""
-
-    ids: list[int]
-    num_bytes: int
-
-
-def held_out(data: Path, contract: Contract, length: int, num_tokens: int) -> list[Window]:
-    """The beginnings of validation documents, at most `length` ids each."""
-    files = sorted((data / "documents").glob("validation-*.parquet"))
+def documents(data: Path, part: str) -> Documents:
+    """Repository, path and text of the documents of `part`."""
+    files = sorted((data / "documents").glob(f"{part}-*.parquet"))
     if not files:
-        raise InputError(f"there are no documents/validation-*.parquet in '{data}': name a folder `starloom data build` wrote")
-    found, count = [], 0
-    for file in files:
-        for text in pq.read_table(file, columns=["text"]).column("text").to_pylist():
-            ids = contract.tokenizer.encode(text, unknown="replace")[: length - 1]
-            if len(ids) < 64:
-                continue
-            found.append(Window([contract.marks.file_sep, *ids], len(contract.tokenizer.decode_bytes(ids))))
-            count += len(ids)
-            if count >= num_tokens:
-                return found
-    return found
+        raise InputError(f"there are no documents/{part}-*.parquet in '{data}': name a folder `starloom data build` wrote")
+    rows = [row for file in files for row in pq.read_table(file, columns=["repository", "path", "text"]).to_pylist()]
+    return [(row["repository"], row["path"], row["text"]) for row in rows]
 
 
-@torch.no_grad()
-def log_probabilities(model: StarCoder2, window: Window) -> torch.Tensor:
-    """[T - 1, V] of each next token."""
-    return torch.log_softmax(model(torch.tensor([window.ids[:-1]]))[0].double(), dim=-1)
-
-
-class Tally:
-    """Sums over all scored tokens of one format."""
-
-    def __init__(self) -> None:
-        self.loss = self.divergence = 0.0
-        self.same = self.count = 0
-        self._each = list[float]()
-
-    def add(self, ours: torch.Tensor, theirs: torch.Tensor, window: Window) -> None:
-        """Count one window: log-probabilities of the format and of the model as given."""
-        divergence = (theirs.exp() * (theirs - ours)).sum(-1)
-        self.loss -= ours.gather(1, torch.tensor(window.ids[1:])[:, None]).sum().item()
-        self.divergence += divergence.sum().item()
-        self.same += int((ours.argmax(-1) == theirs.argmax(-1)).sum().item())
-        self.count += len(ours)
-        self._each.append(divergence.mean().item())
-
-    def results(self, num_bytes: int) -> dict[str, float]:
-        """Means: perplexity, bits per byte, KL(as given || format) in nats, how often the likeliest token is the same."""
-        return {
-            "perplexity": math.exp(self.loss / self.count),
-            "bits_per_byte": self.loss / math.log(2) / num_bytes,
-            "mean_kl": self.divergence / self.count,
-            "kl_standard_error": float(np.std(self._each) / math.sqrt(len(self._each))),
-            "same_top_token": self.same / self.count,
-        }
-
-
-def compare(truth: StarCoder2, files: dict[str, Path], windows: list[Window]) -> dict[str, dict[str, float]]:
-    """Score the model as given and every file; all of them are held at once."""
-    models = {name: StarCoder2.open(path, torch.float32).eval() for name, path in files.items()}
-    tallies = {name: Tally() for name in ("as given", *models)}
-    with bar("scoring", len(windows)) as progress:
-        for window in windows:
-            theirs = log_probabilities(truth, window)
-            tallies["as given"].add(theirs, theirs, window)
-            for name, model in models.items():
-                tallies[name].add(log_probabilities(model, window), theirs, window)
-            progress.advance()
-    num_bytes = sum(window.num_bytes for window in windows)
-    return {name: tally.results(num_bytes) for name, tally in tallies.items()}
+def to_calibrate_on(known: Documents, contract: Contract, num_tokens: int) -> list[list[int]]:
+    """As `starloom quantize --calibrate` takes them from a folder with these documents."""
+    with tempfile.TemporaryDirectory() as folder:
+        for place, (_, _, text) in enumerate(known):
+            (Path(folder) / f"{place}.py").write_text(text)
+        return calibration_texts(Path(folder), contract, num_tokens=num_tokens)
 
 
 def write_plain(model: StarCoder2, contract: Contract, path: Path) -> None:
@@ -135,43 +88,36 @@ def write_plain(model: StarCoder2, contract: Contract, path: Path) -> None:
     writer.close()
 
 
-def candidates(arguments: argparse.Namespace, contract: Contract, truth: StarCoder2, folder: Path) -> dict[str, Path]:
-    """A file for each format, written into `folder`."""
-    found, texts = {}, list[list[int]]()
-    for name in (name for name in TARGETS if name != "f32"):
-        quantize(arguments.model, folder / f"{name}.gguf", name)
-        found[name] = folder / f"{name}.gguf"
-    if arguments.calibrate:
-        texts = calibration_texts(arguments.calibrate, contract, num_tokens=arguments.calibration_tokens)
-        for name in ("q4", "q4_1"):
-            quantize(arguments.model, folder / f"{name}-calibrated.gguf", name, texts)
-            found[f"{name}, calibrated"] = folder / f"{name}-calibrated.gguf"
-    write_plain(truth, contract, folder / "plain.gguf")
-    found |= {"plain Q4_0": folder / "plain.gguf"}
-    if arguments.llama:
-        quantize(arguments.model, folder / "f32.gguf", "f32")
-        (folder / "llama").mkdir()
-        known = [contract.tokenizer.decode(text) for text in texts] if arguments.calibrate else []
-        found |= llama_files(arguments.llama / "bin", folder / "f32.gguf", folder / "llama", known)
+def candidates(model: Path, texts: list[list[int]], folder: Path) -> dict[str, Path]:
+    """What `starloom quantize` writes into `folder`, by format."""
+    calibrated = {f"{name}, calibrated": texts for name in ("q4", "q4_1")}
+    found = {}
+    for name, known in {**dict.fromkeys(TARGETS, ()), **calibrated}.items():
+        found[name] = folder / f"{name.replace(', ', '-')}.gguf"
+        quantize(model, found[name], name.partition(",")[0], known)
     return found
+
+
+def peers(llama: Path | None, f32: Path, texts: list[str], folder: Path) -> dict[str, Path]:
+    """What others round to in `folder`."""
+    write_plain(StarCoder2.open(f32, torch.float32), Contract.of(f32), folder / "plain.gguf")
+    return {"plain Q4_0": folder / "plain.gguf"} | (llama_files(llama / "bin", f32, folder, texts) if llama else {})
+
+
+def opened(path: Path) -> Engine:
+    """Without a file in the cache."""
+    return Engine(NativeCore(pack_in_memory(open_source(path))), Contract.of(path))
 
 
 def lines_filled_in(path: Path, asked: list[Example]) -> int:
     """How many of the lines' ends the engine writes exactly with the suffix in view, as `starloom complete` asks for them."""
-    with Engine.open(path) as engine:
+    with opened(path) as engine:
         return sum(_first_line(engine, example) == example.middle for example in asked)
 
 
 def _first_line(engine: Engine, example: Example) -> str:
     prompt = engine.prompt_for(example.prefix, example.suffix, LINE_TOKENS)
     return engine.generate(prompt, max_tokens=LINE_TOKENS, stop_texts=["\n"]).text
-
-
-def documents(data: Path) -> list[tuple[str, str, str]]:
-    """Repository, path and text of the validation documents."""
-    files = sorted((data / "documents").glob("validation-*.parquet"))
-    rows = [row for file in files for row in pq.read_table(file, columns=["repository", "path", "text"]).to_pylist()]
-    return [(row["repository"], row["path"], row["text"]) for row in rows]
 
 
 def weight_bytes(path: Path) -> int:
@@ -195,38 +141,55 @@ def table(results: dict[str, dict[str, float]], lines: int) -> str:
     return record.table([*columns, f"exact of {lines} line ends"], rows)
 
 
+def readings_table(read: dict[str, Reading], count: int) -> str:
+    rows = [
+        [name, f"{row.fill_in} of {len(FILL_IN)}", f"{row.tokenised}", f"{row.completions}", f"{row.same_tokens:.2%}"]
+        for name, row in read.items()
+    ]
+    columns = ["opened by llama.cpp", "fill-in ids", f"same tokens of {count} files", f"same text of {count}"]
+    return f"\n\n{record.table([*columns, 'same tokens of these'], rows)}" if rows else ""
+
+
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--model", type=Path, default=None, help="default: the embedded model")
+    parser.add_argument("--model", type=Path, default=embedded_model(), help="default: the embedded model")
     parser.add_argument("--tokens", type=int, default=20_000)
-    parser.add_argument("--calibrate", type=Path, default=None, help="a folder of texts that are not in the validation documents")
     parser.add_argument("--calibration-tokens", type=int, default=16_384)
     parser.add_argument("--lines", type=int, default=200, help="line ends to fill in")
     parser.add_argument("--llama", type=Path, default=None, help="where build_llama.py has built llama.cpp")
+    parser.add_argument("--llama-python", type=Path, default=None, help="an interpreter that has llama-cpp-python")
     parser.add_argument("--record", help="write records/DATE-NAME.json and .md")
     return parser.parse_args()
 
 
 def main() -> None:
     arguments = parse()
-    known = record.facts()
-    arguments.model = arguments.model or embedded_model()
-    contract, truth = Contract.of(arguments.model), StarCoder2.open(arguments.model, torch.float32).eval()
-    windows = held_out(arguments.data, contract, truth.config.max_position_embeddings, arguments.tokens)
-    asked = examples(documents(arguments.data), kind="line_end", count=arguments.lines)
-    with tempfile.TemporaryDirectory() as folder:
-        files = candidates(arguments, contract, truth, Path(folder))
-        results = compare(truth, files, windows)
+    known, model = record.facts(), arguments.model
+    contract, truth = Contract.of(model), StarCoder2.open(model, torch.float32).eval()
+    validation = documents(arguments.data, "validation")
+    scored = held_out(validation, contract, truth.config.max_position_embeddings, arguments.tokens)
+    asked = examples(validation, kind="line_end", count=arguments.lines)
+    texts = to_calibrate_on(documents(arguments.data, "train"), contract, arguments.calibration_tokens)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        ours = candidates(model, texts, folder)
+        files = ours | peers(arguments.llama, ours["f32"], list(map(contract.tokenizer.decode, texts)), folder)
+        results = compare(truth, files, scored)
         with bar("filling in", len(files) + 1) as progress:
-            for name, path in {"as given": arguments.model, **files}.items():
-                results[name]["bytes"] = weight_bytes(path)
-                results[name]["lines"] = lines_filled_in(path, asked)
+            for name, path in {"as given": model, **files}.items():
+                results[name] |= {"bytes": weight_bytes(path), "lines": lines_filled_in(path, asked)}
                 progress.advance()
-    tokens = sum(len(window.ids) - 1 for window in windows)
-    note = f"{tokens:,} tokens of {len(windows)} held-out files; {arguments.model.name}, sha256 {sha256_of(arguments.model)[:8]}."
+        python = arguments.llama_python
+        both = asked[:PROMPTS]
+        read = readings(python, ours, opened, both, contract) if python else {}
+    tokens = sum(len(window.ids) - 1 for window in scored)
+    note = f"{tokens:,} tokens of {len(scored)} held-out files; {model.name}, sha256 {sha256_of(model)[:8]}."
     text = record.heading("What each format of weights costs", known, note) + "\n" + table(results, len(asked))
-    record.write(arguments.record, {"facts": known, "results": results}, text)
+    told = {name: asdict(reading) for name, reading in read.items()}
+    record.write(
+        arguments.record, {"facts": known, "results": results, "llama.cpp": told}, text + readings_table(read, len(both))
+    )
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from weight_files import config, contract, write_gguf
 from starloom.contract import Contract
 from starloom.contract.gguf_model import gguf_name
 from starloom.core.errors import FormatError, InputError, SettingsError
-from starloom.engine.quantize import TARGETS, quantize
+from starloom.engine.quantize import TARGETS, Target, quantize
 from starloom.engine.sources import open_source
 from starloom.model import StarCoder2
 
@@ -49,18 +49,20 @@ def test_pytorch_and_the_engine_open_what_is_written(model: Path, tmp_path: Path
         np.testing.assert_array_equal(source.tensors[name].floats(), found.numpy())
 
 
-def test_the_gguf_package_sees_what_llama_cpp_needs(model: Path, tmp_path: Path) -> None:
-    quantize(model, tmp_path / "out.gguf", "q4")
+@pytest.mark.parametrize(("to", "target"), TARGETS.items())
+def test_the_gguf_package_sees_what_llama_cpp_needs(model: Path, tmp_path: Path, to: str, target: Target) -> None:
+    quantize(model, tmp_path / "out.gguf", to)
     reader = gguf.GGUFReader(tmp_path / "out.gguf")
     seen = {name: field.contents() for name, field in reader.fields.items()}
-    assert seen["general.file_type"] == 2
+    assert seen["general.file_type"] == target.file_type
     assert seen["general.quantization_version"] == 2
     ids = {key: seen[f"tokenizer.ggml.fim_{key}_token_id"] for key in ("pre", "suf", "mid", "pad", "rep", "sep")}
     assert ids == {"pre": 1, "mid": 2, "suf": 3, "pad": 4, "rep": 5, "sep": 6}
     assert seen["starloom.contract"] == contract().to_json()
     kinds = {tensor.name: tensor.tensor_type.name for tensor in reader.tensors}
     assert kinds.keys() == {gguf_name(name) for name in StarCoder2.open(model).shapes()}
-    assert (kinds["token_embd.weight"], kinds["output.weight"], kinds["blk.1.ffn_down.weight"]) == ("Q8_0", "Q8_0", "Q4_0")
+    assert kinds["token_embd.weight"] == kinds["output.weight"] == target.outer.name
+    assert kinds["blk.1.ffn_down.weight"] == target.layers.name
     assert {kind for name, kind in kinds.items() if "norm" in name or name.endswith("bias")} == {"F32"}
 
 

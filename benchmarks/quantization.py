@@ -131,13 +131,14 @@ def table(results: dict[str, dict[str, float]], lines: int) -> str:
             f"{row['bytes']:,.0f}",
             f"{row['perplexity']:.3f}",
             f"{row['bits_per_byte']:.4f}",
+            f"{row['loss_added']:+.4f} ± {row['loss_standard_error']:.4f}",
             f"{row['mean_kl']:.5f} ± {row['kl_standard_error']:.5f}",
             f"{row['same_top_token']:.2%}",
             f"{row['lines']:.0f}",
         ]
         for name, row in results.items()
     ]
-    columns = ["weights", "bytes of weights", "perplexity", "bits per byte", "mean KL (nats)", "same top token"]
+    columns = ["weights", "bytes", "perplexity", "bits per byte", "loss added (nats)", "mean KL (nats)", "same top token"]
     return record.table([*columns, f"exact of {lines} line ends"], rows)
 
 
@@ -154,7 +155,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model", type=Path, default=embedded_model(), help="default: the embedded model")
-    parser.add_argument("--tokens", type=int, default=20_000)
+    parser.add_argument("--tokens", type=int, default=100_000)
     parser.add_argument("--calibration-tokens", type=int, default=16_384)
     parser.add_argument("--lines", type=int, default=200, help="line ends to fill in")
     parser.add_argument("--llama", type=Path, default=None, help="where build_llama.py has built llama.cpp")

@@ -51,24 +51,31 @@ class Tally:
     def __init__(self) -> None:
         self.loss = self.divergence = 0.0
         self.same = self.count = 0
-        self._each = list[float]()
+        self._each = list[tuple[float, float]]()
 
     def add(self, ours: torch.Tensor, theirs: torch.Tensor, window: Window) -> None:
         """Count one window: log-probabilities of the format and of the model as given."""
         divergence = (theirs.exp() * (theirs - ours)).sum(-1)
-        self.loss -= ours.gather(1, torch.tensor(window.ids[1:])[:, None]).sum().item()
+        truth = torch.tensor(window.ids[1:])[:, None]
+        self.loss -= ours.gather(1, truth).sum().item()
         self.divergence += divergence.sum().item()
         self.same += int((ours.argmax(-1) == theirs.argmax(-1)).sum().item())
         self.count += len(ours)
-        self._each.append(divergence.mean().item())
+        self._each.append((divergence.mean().item(), (theirs - ours).gather(1, truth).mean().item()))
 
     def results(self, num_bytes: int) -> dict[str, float]:
-        """Means: perplexity, bits per byte, KL(as given || format) in nats, how often the likeliest token is the same."""
+        """Means: perplexity, bits per byte, KL(as given || format) in nats, how often the likeliest token is the same.
+
+        The loss added is in nats a token, above the model as given. Standard errors are over windows.
+        """
+        (_, added), errors = np.mean(self._each, axis=0), np.std(self._each, axis=0) / math.sqrt(len(self._each))
         return {
             "perplexity": math.exp(self.loss / self.count),
             "bits_per_byte": self.loss / math.log(2) / num_bytes,
             "mean_kl": self.divergence / self.count,
-            "kl_standard_error": float(np.std(self._each) / math.sqrt(len(self._each))),
+            "kl_standard_error": float(errors[0]),
+            "loss_added": float(added),
+            "loss_standard_error": float(errors[1]),
             "same_top_token": self.same / self.count,
         }
 

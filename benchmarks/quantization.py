@@ -155,7 +155,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model", type=Path, default=embedded_model(), help="default: the embedded model")
-    parser.add_argument("--tokens", type=int, default=100_000)
+    parser.add_argument("--tokens", type=int, default=50_000)
     parser.add_argument("--calibration-tokens", type=int, default=16_384)
     parser.add_argument("--lines", type=int, default=200, help="line ends to fill in")
     parser.add_argument("--llama", type=Path, default=None, help="where build_llama.py has built llama.cpp")

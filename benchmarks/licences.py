@@ -7,9 +7,9 @@
 PACKAGES holds unpacked packages, a folder each; those of `fetched` are unpacked there first. ANSWERS keeps what ScanCode said;
 with --scancode (the interpreter of an environment that has it, see `peers/ask_scancode.py`) files that it lacks are asked about
 first. Files whose answers were known when our rules and those for reading ScanCode were last changed are listed in
-`licences/seen.txt`, by the first digits of their SHA-256; the others are held out. "Alone" judges a file by itself, "in its
-package" with all licence files around it. Debian's files are the truth only for paths whose paragraph we can read, and play no
-part in our own verdicts here.
+`licences/seen.txt`, by the first digits of their SHA-256; the others are held out (not so the licence files around them).
+"Alone" judges a file by itself, "in its package" with all licence files around it. Debian's files are the truth only for paths
+whose paragraph we can read, and play no part in our own verdicts here.
 """
 
 from __future__ import annotations

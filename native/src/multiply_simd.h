@@ -105,12 +105,12 @@ template <class V, Kind kind, int R, int C>
                                              const Rows<R>& a) {
   constexpr int kStart = kSteps, kUnit = kSteps + 1, kSum = kSteps + 2;  // after the numbers
   constexpr int kNumbers = kStripe * kGroup / (has_nibbles(kind) ? 2 : 1), kAcross = kStripe / V::kLanes;
-  constexpr int start = V::template kSigned<kind> ? kUnit : kStart;
+  constexpr int kFirst = V::template kSigned<kind> ? kUnit : kStart;  // what sums count from
   Sums<V, R, C> sums;
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
-    for (int c = 0; c < C; ++c) sums[r][c] = V::template kNarrow<kind> ? V::zero() : V::broadcast(a.word(start, r));
+    for (int c = 0; c < C; ++c) sums[r][c] = V::template kNarrow<kind> ? V::zero() : V::broadcast(a.word(kFirst, r));
 #pragma GCC unroll 8
   for (int step = 0; step < kSteps; ++step)
     add_step<V, kind, R, C>(sums, block + group * kNumbers + (has_nibbles(kind) ? step / 2 : step) * 64, stripe_bytes,
@@ -121,7 +121,7 @@ template <class V, Kind kind, int R, int C>
     const auto scale = V::halves(scales);
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
-      if constexpr (V::template kNarrow<kind>) sums[r][c] = V::widen(sums[r][c], V::broadcast(a.word(start, r)));
+      if constexpr (V::template kNarrow<kind>) sums[r][c] = V::widen(sums[r][c], V::broadcast(a.word(kFirst, r)));
       z.add(r, c, V::subtract(sums[r][c], V::broadcast(a.word(kUnit, r))), scale);
     }
     if constexpr (kind == Kind::q4m) {

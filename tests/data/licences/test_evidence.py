@@ -38,6 +38,19 @@ def said(text: str, path: str = "a.c") -> list[str]:
         ),
         ("under either the GPL version 2 or later. Tests have the MIT license.", ["MIT", "GPL-2.0-or-later"]),
         ("under either the GPL or a commercial license. The tests have the MIT license.", ["MIT", "GPL-1.0-or-later"]),
+        (
+            f"Dual licensed under the MIT license and the GPL 2. {'word ' * 30}Dual licensed under MPL 2, LGPL 2.1 and AGPL 3.",
+            ["MIT OR GPL-2.0-only", "AGPL-3.0-only", "LGPL-2.1-only", "MPL-2.0"],
+        ),
+        (
+            "You must choose one of the two licenses described below: the FreeType License; or the GPL, version 2, or any later version.",
+            ["FTL OR GPL-2.0-or-later"],
+        ),
+        (
+            "You must choose one of the licenses below: the MIT License, the zlib license, or the GPL, version 2.",
+            ["MIT", "Zlib", "GPL-2.0-only"],
+        ),
+        ("under the terms of the FreeType project license, LICENSE.TXT. You have read the license", ["FTL"]),
         ("Licensed under the GPL. It is compatible with the GPLv3.", ["GPL-1.0-or-later"]),
         ("<license>BSD 3-Clause</license>", ["BSD-3-Clause"]),
         ("license = the_licence(of, it)", []),
@@ -97,6 +110,13 @@ def test_a_permissive_text_with_a_copyleft_alternative_is_a_choice() -> None:
     alternatively = "Released under the BSD license. Alternatively, under the terms of the GNU General Public License version 2"
     assert said(alternatively) == ["LicenseRef-BSD OR GPL-2.0-only"]
     assert said("Parts are under the MIT license, others under the GPL version 2") == ["MIT", "GPL-2.0-only"]
+
+
+def test_what_certain_files_say_of_themselves_is_not_said_of_all() -> None:
+    notice = "Permission is hereby granted, without written agreement and without licence or royalty fees, to use this software"
+    others = "However, certain shell functions are licensed under versions of the GNU General Public Licence. "
+    assert not any("GPL" in expression for expression in said(others + notice, "LICENCE"))
+    assert said(others + "The rest is under the GNU General Public License, version 2", "LICENCE") == ["GPL-2.0-only"]
 
 
 def test_evidence_says_how_it_was_found() -> None:

@@ -26,6 +26,7 @@ _DUAL = re.compile(
     r"|\blicense (?:\w++ ){1,6}?or (?:\w++ ){1,6}?dual(?:ly)? licensed\b"
     r"|\bunder (?:the terms of )?either (?!version)(?:\w++ ){1,8}?or (?!at |any |later |newer )(?:\w++ ){0,7}?license\b"
     r"(?: (?:a?l?gpl )?version \d)?"
+    r"|\b(?:choose|select) (?:\w++ ){0,3}?one of the (?:two )?(?:\w++ ){0,2}?licenses (?:described |listed )?below (?:\w++ ){0,130}"
 )
 _LICENSING = re.compile(r"\b(?:licen[cs]\w*|under|terms|released|distributed|covered|copyright\w*|copyleft)\b")
 _CHOICE = re.compile(
@@ -123,10 +124,17 @@ def notices_in(words: list[str]) -> list[str]:
 
     What one sentence offers as "dual licensed under ..." is one expression with OR.
     """
-    text = " ".join(words)
-    choices = [named for sentence in _DUAL.findall(text) if len(named := _named(sentence)) == 2]
-    rest = _named(_DUAL.sub(" ", text) if choices else text)
-    return list(dict.fromkeys([*map(" OR ".join, choices), *rest]))
+    choices: list[str] = []
+
+    def taken(sentence: re.Match[str]) -> str:
+        named = _named(sentence[0])
+        if len(named) != 2:
+            return sentence[0]
+        choices.append(" OR ".join(named))
+        return " "
+
+    rest = _DUAL.sub(taken, " ".join(words))
+    return list(dict.fromkeys([*choices, *_named(rest)]))
 
 
 def _named(text: str) -> list[str]:

@@ -4,6 +4,9 @@
     starloom data fetch benchmarks/licences/names.txt --out fetched
     python benchmarks/licences.py PACKAGES --fetched fetched --answers ANSWERS.jsonl [--scancode PYTHON] [--record licences]
 
+The same with `held-out.lock` and `held-out.txt`, in other folders, is for packages whose files and answers nobody had seen when a
+rule was written.
+
 PACKAGES holds unpacked packages, a folder each; those of `fetched` are unpacked there first. ANSWERS keeps what ScanCode said;
 with --scancode (the interpreter of an environment that has it, see `peers/ask_scancode.py`) files that it lacks are asked about
 first. Files whose answers were known when our rules and those for reading ScanCode were last changed are listed in
@@ -247,6 +250,8 @@ def main() -> None:
     facts, policy = record.facts(), open_policy()
     if given.fetched:
         unpack(given.fetched, given.packages)
+    if not given.packages.is_dir():
+        parser.error(f"there is no folder '{given.packages}': name one of unpacked packages, or what to unpack with --fetched")
     files = sample(given.packages, given.files)
     if given.scancode:
         ask(given.scancode, given.answers, given.packages, [*candidates(given.packages, files), *files])

@@ -174,3 +174,9 @@ def test_rows_that_are_no_posts_are_counted(tmp_path: Path) -> None:
     rows = [row(1, 2, "no parent"), "<row/>", '<row Id="x" PostTypeId="1"/>', '<row Id="٣" PostTypeId="1"/>', "<other Id='1'/>"]
     records = read(write(tmp_path / "Posts.xml", *rows))
     assert [record.refused for record in records] == [NOT_A_POST] * 4
+
+
+def test_a_least_rating_without_ratings_is_an_error(tmp_path: Path) -> None:
+    path = write(tmp_path / "Posts.xml", question(), answer(2), answer(3), answer(4))
+    with pytest.raises(InputError, match=r"min_rating=0.5 says nothing without ratings"):
+        list(StackOverflow(str(path), min_rating=0.5).records(SETTINGS))

@@ -74,6 +74,8 @@ class StackOverflow:
 
     def records(self, settings: ReadSettings) -> Iterator[Record]:
         """One record a question, and one for each row that is none. Raises `InputError`, also for a file with entities."""
+        if self.ratings is None and self.min_rating != MIN_RATING:
+            raise InputError(f"min_rating={self.min_rating} says nothing without ratings: name their file as 'ratings'")
         if not any(_holds(place.name, "posts") for place in files_at(self.path, _ENDINGS)):
             raise InputError(f"there is no Posts.xml at '{self.path}': a file or folder of a dump has 'posts' in its name")
         with Groups(settings) as groups, Groups(settings) as authors:

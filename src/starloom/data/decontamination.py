@@ -16,6 +16,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ _BASE_INVERSE = np.uint64(pow(0x9E3779B97F4A7C15, -1, 1 << 64))
 _PIECE = 1 << 20
 _WORD_BYTES = np.array([chr(byte).isalnum() or byte in b"_" or byte >= 0x80 for byte in range(256)])
 _SPACES = np.array([chr(byte).isspace() for byte in range(256)])
+_ASCII_SPACES = bytes(byte for byte in range(128) if _SPACES[byte])
 _DOCSTRING = re.compile(r'"""(.*?)"""|\'\'\'(.*?)\'\'\'', re.DOTALL)
 
 
@@ -101,6 +103,8 @@ class Index:
 
 def squeezed(text: str) -> bytes:
     """The text in lower case without white space, in UTF-8."""
+    if text.isascii():
+        return text.lower().encode().translate(None, _ASCII_SPACES)
     return "".join(text.lower().split()).encode(errors="replace")
 
 
@@ -117,8 +121,10 @@ class _Needles:
         self._needles = list(unique)
         self._hits = list(unique.values())
         windows = [_window_hashes(needle) for needle in self._needles]
-        values, counts = np.unique(np.concatenate([np.empty(0, np.uint64), *windows]), return_counts=True)
-        places = [int(np.argmin(counts[np.searchsorted(values, each)])) for each in windows]
+        joined = np.concatenate([np.empty(0, np.uint64), *windows])
+        _, inverse, counts = np.unique(joined, return_inverse=True, return_counts=True)
+        ends = np.cumsum([len(each) for each in windows])
+        places = [int(np.argmin(each)) for each in np.split(counts[inverse], ends[:-1])[: len(windows)]]
         hashes = np.array([each[place] for each, place in zip(windows, places, strict=True)], np.uint64)
         order = np.argsort(hashes, kind="stable")
         self._hashes, self._order, self._places = hashes[order], order, places
@@ -150,13 +156,16 @@ class _Grams:
 
     def __init__(self, tasks: list[_Task], test: str, hashes_of: Callable[[str], _Hashes], fewest: int, share: float) -> None:
         self._tasks, self._test, self._hashes_of, self._fewest, self._share = tasks, test, hashes_of, fewest, share
-        grams = [np.unique(hashes_of(task.whole)) for task in tasks]
+        grams_of = cache(lambda whole: np.unique(hashes_of(whole)))  # tasks that leave out parts of one program share it
+        grams = [grams_of(task.whole) for task in tasks]
         families = {name: number for number, name in enumerate(dict.fromkeys(task.family for task in tasks))}
         values = np.concatenate([np.empty(0, np.uint64), *grams])
         owners = np.repeat(np.arange(len(tasks)), [len(each) for each in grams])
         family = np.array([families[task.family] for task in tasks], np.int64)
-        pairs = np.unique(np.stack([values, family[owners].astype(np.uint64)]), axis=1) if len(values) else np.empty((2, 0))
-        common, counts = np.unique(pairs[0], return_counts=True)
+        order = np.lexsort((family[owners], values))
+        ordered, by = values[order], family[owners][order]
+        first_of_family = np.concatenate([[True], (ordered[1:] != ordered[:-1]) | (by[1:] != by[:-1])])[: len(ordered)]
+        common, counts = np.unique(ordered[first_of_family], return_counts=True)
         own = ~np.isin(values, common[counts > MAX_TASKS])
         values, owners = values[own], owners[own]
         self._sizes = np.bincount(owners, minlength=len(tasks))
@@ -170,33 +179,40 @@ class _Grams:
         if len(found) < self._fewest * self._share:
             return None
         first, last = np.searchsorted(self._values, found), np.searchsorted(self._values, found, "right")
-        owners = np.concatenate([self._owners[a:b] for a, b in zip(first, last, strict=True)])
-        counts = np.bincount(owners, minlength=len(self._tasks))
-        shares = np.where(self._sizes >= self._fewest, counts / np.maximum(self._sizes, 1), 0.0)
+        starts = np.repeat(first - np.concatenate([[0], np.cumsum(last - first)[:-1]]), last - first)
+        owners, counts = np.unique(self._owners[starts + np.arange(len(starts))], return_counts=True)
+        shares = np.where(self._sizes[owners] >= self._fewest, counts / self._sizes[owners], 0.0)
         best = int(np.argmax(shares))
         if shares[best] < self._share:
             return None
-        return Hit(self._tasks[best].name, self._tasks[best].file, self._test, round(float(shares[best]), 3))
+        task = self._tasks[owners[best]]
+        return Hit(task.name, task.file, self._test, round(float(shares[best]), 3))
 
 
 class _Filter:
-    """A sorted set of hashes, asked for many at once; most are answered by one bit."""
+    """A sorted set of hashes, asked for many at once; most are answered by a bit or two."""
 
     _BITS = 22
 
     def __init__(self, hashes: _Hashes) -> None:
         self._hashes = hashes
-        self._bits = np.zeros(1 << self._BITS, np.bool_)
-        self._bits[(hashes >> np.uint64(64 - self._BITS)).astype(np.int64)] = True
+        self._first, self._second = (np.zeros(1 << self._BITS, np.bool_) for _ in range(2))
+        self._first[self._slots(hashes, 1)] = True
+        self._second[self._slots(hashes, 2)] = True
 
     def places(self, hashes: _Hashes) -> NDArray[np.int64]:
         """Where the members of the set are in `hashes`."""
-        likely = np.flatnonzero(self._bits[(hashes >> np.uint64(64 - self._BITS)).astype(np.int64)])
+        likely = np.flatnonzero(self._first[self._slots(hashes, 1)])
+        likely = likely[self._second[self._slots(hashes[likely], 2)]]
         if not len(likely) or not len(self._hashes):
             return likely[:0]
         at = np.minimum(np.searchsorted(self._hashes, hashes[likely]), len(self._hashes) - 1)
         found: NDArray[np.int64] = likely[self._hashes[at] == hashes[likely]]
         return found
+
+    def _slots(self, hashes: _Hashes, part: int) -> NDArray[np.int64]:
+        """The `part`-th `_BITS` bits of each hash, from the highest on."""
+        return (hashes >> np.uint64(64 - part * self._BITS)).astype(np.int64) & ((1 << self._BITS) - 1)
 
 
 def _window_hashes(data: bytes) -> _Hashes:
@@ -235,10 +251,19 @@ def _runs(values: _Hashes, length: int) -> _Hashes:
 
 def _sums(values: _Hashes) -> tuple[_Hashes, _Hashes]:
     """Sums of value x base^-place, and base^place, so that (sums[b] - sums[a]) x powers[a] is the same at every place."""
-    powers = np.concatenate([np.ones(1, np.uint64), np.full(len(values), _BASE)]).cumprod(dtype=np.uint64)
-    inverse = np.concatenate([np.ones(1, np.uint64), np.full(max(len(values) - 1, 0), _BASE_INVERSE)]).cumprod(dtype=np.uint64)
-    sums = np.concatenate([np.zeros(1, np.uint64), (values * inverse[: len(values)]).cumsum(dtype=np.uint64)])
-    return sums, powers
+    make = _kept_powers if len(values) <= _PIECE + WINDOW else _powers
+    powers, inverses = (make(base, max(len(values), _PIECE + WINDOW)) for base in (_BASE, _BASE_INVERSE))
+    sums = np.zeros(len(values) + 1, np.uint64)
+    np.cumsum(values * inverses[: len(values)], out=sums[1:])
+    return sums, powers[: len(values) + 1]
+
+
+def _powers(base: np.uint64, most: int) -> _Hashes:
+    """The powers of `base` from 0 to `most`, modulo 2^64."""
+    return np.concatenate([np.ones(1, np.uint64), np.full(most, base)]).cumprod(dtype=np.uint64)
+
+
+_kept_powers = cache(_powers)  # of one length: that of a piece
 
 
 def _mixed(values: _Hashes) -> _Hashes:

@@ -9,10 +9,8 @@ rule was written.
 
 PACKAGES holds unpacked packages, a folder each; those of `fetched` are unpacked there first. ANSWERS keeps what ScanCode said;
 with --scancode (the interpreter of an environment that has it, see `peers/ask_scancode.py`) files that it lacks are asked about
-first. Files whose answers were known when our rules and those for reading ScanCode were last changed are listed in
-`licences/seen.txt`, by the first digits of their SHA-256; the others are held out (not so the licence files around them).
-"Alone" judges a file by itself, "in its package" with all licence files around it. Debian's files are the truth only for paths
-whose paragraph we can read, and play no part in our own verdicts here.
+first. "Alone" judges a file by itself, "in its package" with all licence files around it. Debian's files are the truth only for
+paths whose paragraph we can read, and play no part in our own verdicts here.
 """
 
 from __future__ import annotations
@@ -39,7 +37,6 @@ from starloom.data.licences.words import words_of
 
 KIND = {"permissive": "keep", "no_license": "none", "non_permissive": "drop"}
 ROUNDS = 3
-SEEN = Path(__file__).parent / "licences" / "seen.txt"
 KEEP_OR_DROP = (
     "Keep or drop, ours beside theirs. The rules for reading ScanCode's answers (the head of `benchmarks/licence_truths.py`) were"
     ' written after its disagreements with ours had been seen;\n"its answers as they are" is without them.'
@@ -200,19 +197,9 @@ def markdown(result: dict[str, Any]) -> str:
     rows = [[kind, str(texts[kind]), str(texts[f"{kind}, same verdict"])] for kind in kinds]
     lines += [record.table(["form", "identifier right", "same verdict"], rows), "", KEEP_OR_DROP, ""]
     columns = ["truth", "files", "agreement", "we keep, they drop", "we drop, they keep", "copyleft", "copyleft kept"]
-    parts = [
-        *(
-            (f"ScanCode{which}, {name}", part[key])
-            for which, part in ((" (all)", scancode), (" (held out)", result["held out"]))
-            if part["seconds"]
-            for name, key in (
-                ("file alone", "alone"),
-                ("file in its package", "in its package"),
-                ("the same, its answers as they are", "plain"),
-            )
-        ),
-        (f"Debian ({result['debian']['packages']} packages)", result["debian"]),
-    ]
+    titles = {"alone": "file alone", "in its package": "file in its package", "plain": "the same, its answers as they are"}
+    parts = [(f"ScanCode, {title}", scancode[key]) for key, title in titles.items()] if scancode["seconds"] else []
+    parts.append((f"Debian ({result['debian']['packages']} packages)", result["debian"]))
     rows = [
         [name, f"{part['files']:,}", f"{part['agreement']:.2%}", *(f"{part[key]:,}" for key in COUNTS)] for name, part in parts
     ]
@@ -257,7 +244,6 @@ def main() -> None:
         ask(given.scancode, given.answers, given.packages, [*candidates(given.packages, files), *files])
     scancode = ScanCode.open(given.answers)
     known = [file for file in files if file.sha256 in scancode.answers]
-    seen = set(SEEN.read_text().split())
     result = {
         "facts": facts,
         "asked": len(files),
@@ -265,7 +251,6 @@ def main() -> None:
         "speed": speed(given.packages, 500),
         "recognition": recognition(),
         "scancode": beside_scancode(given.packages, known, scancode, policy),
-        "held out": beside_scancode(given.packages, [file for file in known if file.sha256[:16] not in seen], scancode, policy),
         "debian": beside_debian(given.packages, policy, given.per_package),
     }
     record.write(given.record, result, markdown(result))

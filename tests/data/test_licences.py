@@ -102,6 +102,17 @@ def test_a_manifest_that_offers_a_choice_explains_the_texts_beside_it_and_no_oth
     assert verdicts({**files, "c.js": GPL})["c.js"].licence_type == "non_permissive"
 
 
+def test_a_readme_that_offers_a_choice_explains_texts_for_both_sides() -> None:
+    readme = "Dual-licensed under the BSD license and the GNU General Public License, version 3 or any later version."
+    bsd = "Redistribution and use under the 3-clause BSD license"
+    files = {"README": readme, "LICENSE": bsd, "COPYING": GPL, "a.c": "", "b/a.c": "", "b/COPYING": GPL}
+    found = verdicts(files)
+    assert found["a.c"].licence == "LicenseRef-BSD OR GPL-3.0-or-later"
+    assert found["b/a.c"].licence_type == "non_permissive"
+    del files["LICENSE"]
+    assert verdicts(files)["a.c"].licence_type == "non_permissive"
+
+
 def test_debian_copyright_tells_files_apart() -> None:
     copyright_file = """Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
 

@@ -43,7 +43,8 @@ def said(text: str, path: str = "a.c") -> list[str]:
             ["MIT OR GPL-2.0-only", "AGPL-3.0-only", "LGPL-2.1-only", "MPL-2.0"],
         ),
         (
-            "You must choose one of the two licenses described below: the FreeType License; or the GPL, version 2, or any later version.",
+            "You must choose one of the two licenses described below: the FreeType License; "
+            "or the GPL, version 2, or any later version.",
             ["FTL OR GPL-2.0-or-later"],
         ),
         (
@@ -51,6 +52,12 @@ def said(text: str, path: str = "a.c") -> list[str]:
             ["MIT", "Zlib", "GPL-2.0-only"],
         ),
         ("under the terms of the FreeType project license, LICENSE.TXT. You have read the license", ["FTL"]),
+        (
+            "Under the 3-clause BSD license. Alternatively, under the terms of the GNU General Public License version 2; "
+            "you may use it under either the BSD license or the GPL.",
+            ["BSD-3-Clause OR GPL-2.0-only"],
+        ),
+        ("For conditions of distribution and use, see the disclaimer and license in png.h", ["Libpng"]),
         ("Licensed under the GPL. It is compatible with the GPLv3.", ["GPL-1.0-or-later"]),
         ("<license>BSD 3-Clause</license>", ["BSD-3-Clause"]),
         ("license = the_licence(of, it)", []),

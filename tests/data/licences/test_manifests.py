@@ -31,6 +31,7 @@ from starloom.data.licences.names import normalised
         ("Public Domain", "LicenseRef-scancode-public-domain"),
         ("Freely Distributable", UNKNOWN),
         ("Apache modified", UNKNOWN),
+        ("BSD license (see license.txt for details), Copyright (c) 2000-2025, A Inc.", "LicenseRef-BSD"),
     ],
 )
 def test_licence_fields_become_spdx(field: str, identifier: str) -> None:

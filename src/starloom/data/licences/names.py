@@ -43,6 +43,7 @@ _NAMES = {
     r"see licen[cs]e in .*": "LicenseRef-scancode-unknown-license-reference",
     r"perl(_5)?": "Artistic-1.0-Perl OR GPL-1.0-or-later",
 }
+_ASIDE = re.compile(r" \(see [^()]*\)|,? copyright \(c\).*", re.IGNORECASE)
 _BARE_GNU = re.compile(r"[AL]?GPL-\d\.\d|GFDL-\d\.\d")  # deprecated by SPDX
 _SYMBOL = re.compile(r"[^\s()]+")
 _PATTERNS = [(re.compile(pattern, re.IGNORECASE), expression) for pattern, expression in _NAMES.items()]
@@ -54,6 +55,7 @@ def normalised(field: str) -> str:
     field = " ".join(field[: SHORT_FIELD * 4].split()).strip(" .\"'")
     if expression := canonical(field):
         return expression
+    field = _ASIDE.sub("", field)
     for pattern, expression in _PATTERNS:
         if pattern.fullmatch(field):
             return expression

@@ -26,7 +26,8 @@ _DUAL = re.compile(
     r"|\blicense (?:\w++ ){1,6}?or (?:\w++ ){1,6}?dual(?:ly)? licensed\b"
     r"|\bunder (?:the terms of )?either (?!version)(?:\w++ ){1,8}?or (?!at |any |later |newer )(?:\w++ ){0,7}?license\b"
     r"(?: (?:a?l?gpl )?version \d)?"
-    r"|\b(?:choose|select) (?:\w++ ){0,3}?one of the (?:two )?(?:\w++ ){0,2}?licenses (?:described |listed )?below (?:\w++ ){0,130}"
+    r"|\b(?:choose|select) (?:\w++ ){0,3}?one of the (?:two )?(?:\w++ ){0,2}?licenses (?:described |listed )?below "
+    r"(?:\w++ ){0,130}"
 )
 _LICENSING = re.compile(r"\b(?:licen[cs]\w*|under|terms|released|distributed|covered|copyright\w*|copyleft)\b")
 _CHOICE = re.compile(

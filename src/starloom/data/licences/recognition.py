@@ -33,14 +33,14 @@ def _recognised(passage: str) -> tuple[Match, ...]:
     words = without_silent(passage).split()
     texts, left = texts_in(words)
     whole = [Match(text.identifier, "text", text.score) for text in texts]
-    known = {text.identifier for text in texts}
-    notices = [Match(name, "notice", 1.0) for name in notices_in(left) if not _said_already(name, known)]
+    named, known = notices_in(left), {text.identifier for text in texts}
+    notices = [Match(name, "notice", 1.0) for name in named if name not in known and not _says_less(name, {*known, *named})]
     found = [*whole, *notices]
     if len(found) == 2 and offers_choice(left):
         return (Match(" OR ".join(match.expression for match in found), "choice", min(match.score for match in found)),)
     return tuple(found) or tuple(Match(name, "vague", 1.0) for name in vague_in(left))
 
 
-def _said_already(name: str, known: set[str]) -> bool:
-    """Whether a text that was found says what the notice says: the same family, or BSD without a number of clauses."""
-    return name in known or (name == "LicenseRef-BSD" and any(text.startswith("BSD-") for text in known))
+def _says_less(name: str, others: set[str]) -> bool:
+    """Whether this is BSD without a number of clauses, and one of `others` has it."""
+    return name == "LicenseRef-BSD" and any(other.startswith("BSD-") for other in others)

@@ -23,6 +23,8 @@ LicenceType = Literal["permissive", "no_license", "non_permissive"]
 VAGUE = frozenset({"LicenseRef-scancode-unknown-license-reference", "LicenseRef-All-Rights-Reserved"})
 
 _INFO = re.compile(r"(?P<above>(.*/)?)[^/]+\.(dist|egg)-info/(licenses/)?(?P<inside>.*)", re.DOTALL)
+_LATER = re.compile(r"(-only|-or-later|\+)$")
+_BSD = re.compile(r"(LicenseRef-BSD|BSD-\d-Clause)$")
 _LICENCE_FOLDERS = frozenset({"licenses", "licences", "license"})
 
 
@@ -82,6 +84,15 @@ class _Finding:
     expression: str
     from_manifest: bool = False
 
+    @property
+    def is_choice(self) -> bool:
+        return offers_choice(self.expression)
+
+    @property
+    def licences(self) -> set[str]:
+        """Its identifiers without the versions that may follow; BSD is one."""
+        return {_BSD.sub("BSD", _LATER.sub("", name)) for name in identifiers(self.expression)}
+
 
 class Propagation:
     """What applies to the paths of one repository, from its evidence."""
@@ -96,7 +107,7 @@ class Propagation:
             if item.scope == "file":
                 self._own.setdefault(item.path, []).append(item)
             elif item.scope == "folder":
-                findings.append(_Finding(self._covers(item.path), _where(item), item.expression, _is_choice_of_manifest(item)))
+                findings.append(_Finding(self._covers(item.path), _where(item), item.expression, _is_of_manifest(item)))
             else:
                 folder, pattern = self._covers(item.path), matcher(item.patterns)
                 if item.path.endswith("debian/copyright"):
@@ -173,19 +184,21 @@ def _folders_of(paths: Iterable[str]) -> set[str]:
 
 
 def _without_explained(findings: list[_Finding]) -> list[_Finding]:
-    """Leave out licence texts beside a manifest that offers them as a choice: `MIT OR GPL-3.0-only` explains both files."""
-    choices = {finding.folder: finding.expression for finding in findings if finding.from_manifest}
-    explained = {folder: {_stem(name) for name in identifiers(expression)} for folder, expression in choices.items()}
+    """Leave out what a choice explains: beside a manifest with `MIT OR GPL-3.0-only` the texts of both, and so beside a README
+    or the like that offers a choice, if there is a text for each side of it."""
+    stated: dict[str, set[str]] = {}
+    explained: dict[str, set[str]] = {}
+    for finding in findings:
+        if not finding.is_choice:
+            stated.setdefault(finding.folder, set()).update(finding.licences)
+    for finding in findings:
+        if finding.is_choice and (finding.from_manifest or finding.licences <= stated.get(finding.folder, set())):
+            explained.setdefault(finding.folder, set()).update(finding.licences)
 
     def needed(finding: _Finding) -> bool:
-        names = {_stem(name) for name in identifiers(finding.expression)}
-        return finding.from_manifest or not names or not names <= explained.get(finding.folder, set())
+        return finding.is_choice or not finding.licences or not finding.licences <= explained.get(finding.folder, set())
 
     return [finding for finding in findings if needed(finding)]
-
-
-def _stem(identifier: str) -> str:
-    return re.sub(r"(-only|-or-later|\+)$", "", identifier)
 
 
 def _without_vague(found: list[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -197,8 +210,8 @@ def _without_vague(found: list[tuple[str, str]]) -> list[tuple[str, str]]:
     return found
 
 
-def _is_choice_of_manifest(item: Evidence) -> bool:
-    return item.rule not in ("text", "notice", "choice", "spdx tag", "name", "vague") and offers_choice(item.expression)
+def _is_of_manifest(item: Evidence) -> bool:
+    return item.rule not in ("text", "notice", "choice", "spdx tag", "name", "vague")
 
 
 def _where(item: Evidence) -> str:

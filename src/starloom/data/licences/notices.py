@@ -29,6 +29,7 @@ _DUAL = re.compile(
     r"|\b(?:choose|select) (?:\w++ ){0,3}?one of the (?:two )?(?:\w++ ){0,2}?licenses (?:described |listed )?below "
     r"(?:\w++ ){0,130}"
 )
+_OF_DUAL = ("dual", "either ", "one of the ")  # one of which every match holds
 _LICENSING = re.compile(r"\b(?:licen[cs]\w*|under|terms|released|distributed|covered|copyright\w*|copyleft)\b")
 _CHOICE = re.compile(
     r"\balternatively (?:\w++ ){0,40}(?:gnu|gpl)\b|\bdual (?:mit|bsd) gpl\b"
@@ -134,7 +135,8 @@ def notices_in(words: list[str]) -> list[str]:
         choices.append(" OR ".join(named))
         return " "
 
-    rest = _DUAL.sub(taken, " ".join(words))
+    text = " ".join(words)
+    rest = _DUAL.sub(taken, text) if any(word in text for word in _OF_DUAL) else text
     return list(dict.fromkeys([*choices, *_named(rest)]))
 
 

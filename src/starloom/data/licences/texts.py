@@ -12,6 +12,7 @@ import lzma
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,8 +50,7 @@ class _Index:
 
     def runs(self, words: list[str]) -> Ints:
         """The number of the run of three words that begins at each word, -1 where no text has it."""
-        get = self.vocabulary.get
-        ids = np.array([get(word, -1) for word in words], dtype=np.int64)
+        ids = np.fromiter(map(self.vocabulary.get, words, repeat(-1)), np.int64, len(words))
         keys = _runs_of(ids, len(self.vocabulary))
         places = np.minimum(np.searchsorted(self.keys_K, keys), len(self.keys_K) - 1)
         return np.where(self.keys_K[places] == keys, places, -1)

@@ -113,6 +113,16 @@ def test_a_readme_that_offers_a_choice_explains_texts_for_both_sides() -> None:
     assert verdicts(files)["a.c"].licence_type == "non_permissive"
 
 
+def test_documentation_may_have_a_licence_of_its_own() -> None:
+    licence = (
+        "Under the 3-clause BSD license.\n\nThe documentation is supplied under the Creative Commons Attribution-ShareAlike 4.0"
+    )
+    found = verdicts({"LICENSE": licence, "a.c": "", "docs/a.rst": "", "b/doc/a.rst": ""})
+    assert [found[path].licence_type for path in ("a.c", "docs/a.rst", "b/doc/a.rst")] == ["permissive", *2 * ["non_permissive"]]
+    assert found["docs/a.rst"].evidence == "LICENSE: notice; LICENSE: documentation"
+    assert verdicts({"LICENSE": licence, "a.c": ""})["a.c"].licence == "BSD-3-Clause"
+
+
 def test_debian_copyright_tells_files_apart() -> None:
     copyright_file = """Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
 

@@ -58,6 +58,7 @@ def said(text: str, path: str = "a.c") -> list[str]:
             ["BSD-3-Clause OR GPL-2.0-only"],
         ),
         ("For conditions of distribution and use, see the disclaimer and license in png.h", ["Libpng"]),
+        ("All under the ISC license. OpenSSH contains no GPL code.", ["ISC"]),
         ("Licensed under the GPL. It is compatible with the GPLv3.", ["GPL-1.0-or-later"]),
         ("<license>BSD 3-Clause</license>", ["BSD-3-Clause"]),
         ("license = the_licence(of, it)", []),

@@ -14,6 +14,7 @@ from starloom.data.licences.dep5 import read_dep5
 from starloom.data.licences.expressions import UNKNOWN, conjunction
 from starloom.data.licences.manifests import is_manifest, read_manifest
 from starloom.data.licences.names import SHORT_FIELD, canonical, normalised
+from starloom.data.licences.notices import documentation_in
 from starloom.data.licences.parts import Part, parts_of, without
 from starloom.data.licences.recognition import recognise
 from starloom.data.licences.words import passages, words_of
@@ -22,6 +23,7 @@ Scope = Literal["file", "folder", "patterns"]
 
 _PROSE = r"(\.(txt|md|mkd|markdown|mdown|rst|html?|adoc|asciidoc|org|rdoc|rtf|textile|pod|en))?"
 _IDS = r"[al]?gpl|gfdl|mpl|epl|edl|cpl|eupl|cddl|apache|bsd|mit|artistic|cc0|psf|isc|zpl|asl|al"
+DOCUMENTATION = ("doc/*", "docs/*", "documentation/*", "*/doc/*", "*/docs/*", "*/documentation/*")
 LONGEST_NAME = 255  # characters; file systems allow no more
 _FULL_NAME = (
     r"([\w.-]+[-_.])?((un)?licen[cs]e[sd]?|copying|copyleft|copyrights?)([-_ ][\w -]++)?"
@@ -43,8 +45,8 @@ class Evidence:
     """The file at `path` states `expression`.
 
     `scope` tells for whom: the `file` itself, its `folder`, or the files that match `patterns` (of DEP-5 or `parts.py`). `rule`
-    tells how it was found (`spdx tag`, `text`, `notice`, `choice`, `field`, `vague`, a manifest's field, `Files: ...`), `score`
-    how well: the part of a licence text that is there, 1 for everything else.
+    tells how it was found (`spdx tag`, `text`, `notice`, `choice`, `field`, `vague`, a manifest's field, `Files: ...`,
+    `documentation`), `score` how well: the part of a licence text that is there, 1 for everything else.
     """
 
     path: str
@@ -130,10 +132,17 @@ def _for_others(path: str, text: str, own: list[Evidence]) -> list[Evidence]:
     if (path == "debian/copyright" or path.endswith("/debian/copyright")) and (paragraphs := read_dep5(text)):
         return [Evidence(path, part.expression, part.rule, 1.0, "patterns", part.patterns) for part in paragraphs]
     if is_licence_file(path):
-        return _licence_file(path, text)
+        return _licence_file(path, text) + _documentation(path, text)
     if is_mention_file(path):
-        return [Evidence(path, one.expression, one.rule, one.score, "folder") for one in own if one.rule != "field"]
+        said = [Evidence(path, one.expression, one.rule, one.score, "folder") for one in own if one.rule != "field"]
+        return said + _documentation(path, text)
     return []
+
+
+def _documentation(path: str, text: str) -> list[Evidence]:
+    """The licence that holds for folders of documentation alone."""
+    named = documentation_in(words_of(text)) if "creative" in text.lower() else []
+    return [Evidence(path, conjunction(named), "documentation", 1.0, "patterns", DOCUMENTATION)] if named else []
 
 
 def _licence_file(path: str, text: str) -> list[Evidence]:

@@ -88,6 +88,7 @@ class _Phrase:
 @dataclass(frozen=True, slots=True)
 class _Rules:
     silent: re.Pattern[str]
+    documentation: re.Pattern[str]
     families: tuple[_Family, ...]
     phrases: tuple[_Phrase, ...]
     vague: tuple[_Phrase, ...]
@@ -98,6 +99,7 @@ def _rules() -> _Rules:
     table = json.loads(files("starloom.data.licences").joinpath("notices.json").read_text(encoding="utf-8"))
     return _Rules(
         _any_of(table["silent"]),
+        _any_of(table["documentation"]),
         tuple(map(_family, table["families"])),
         tuple(map(_phrase, table["phrases"])),
         tuple(map(_phrase, table["vague"])),
@@ -150,8 +152,16 @@ def _named(text: str) -> list[str]:
 
 
 def without_silent(passage: str) -> str:
-    """The words of `passage` without sentences that name a licence only to speak about it."""
-    return _rules().silent.sub(" ", passage) if "gnu" in passage or "gpl" in passage or "creative" in passage else passage
+    """The words of `passage` without sentences that name a licence only to speak about it, or for documentation alone."""
+    if "gnu" in passage or "gpl" in passage:
+        passage = _rules().silent.sub(" ", passage)
+    return _rules().documentation.sub(" ", passage) if "creative" in passage else passage
+
+
+def documentation_in(words: list[str]) -> list[str]:
+    """What `words` say of the licence of documentation, if it has one of its own."""
+    sentences = _rules().documentation.findall(" ".join(words))
+    return [name for sentence in sentences for name in _named(sentence)]
 
 
 def vague_in(words: list[str]) -> list[str]:

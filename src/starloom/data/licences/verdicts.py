@@ -114,7 +114,7 @@ class Propagation:
                     self._patterns.setdefault((folder, ""), []).append((pattern, item))
                 elif any(map(pattern.fullmatch, _inside(folder, paths))):
                     self._patterns.setdefault((folder, _where(item)), []).append((pattern, item))
-                else:
+                elif item.rule != "documentation":
                     findings.append(_Finding(folder, _where(item), item.expression))
         self._findings: dict[str, list[_Finding]] = {}
         for finding in _without_explained(sorted(findings, key=lambda finding: finding.where)):

@@ -111,6 +111,7 @@ def test_a_readme_that_offers_a_choice_explains_texts_for_both_sides() -> None:
     assert found["b/a.c"].licence_type == "non_permissive"
     del files["LICENSE"]
     assert verdicts(files)["a.c"].licence_type == "non_permissive"
+    assert verdicts({**files, "NOTICE": bsd})["a.c"].licence_type == "non_permissive"
 
 
 def test_documentation_may_have_a_licence_of_its_own() -> None:

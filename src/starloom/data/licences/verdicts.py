@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from starloom.data.licences.dep5 import matcher
-from starloom.data.licences.evidence import Evidence
+from starloom.data.licences.evidence import Evidence, is_licence_file
 from starloom.data.licences.expressions import conjunction, identifiers, offers_choice
 from starloom.data.licences.policies import Policy
 from starloom.data.quality.filters import OTHER_LICENCE, UNKNOWN_LICENCE
@@ -83,6 +83,7 @@ class _Finding:
     where: str
     expression: str
     from_manifest: bool = False
+    from_licence_file: bool = False
 
     @property
     def is_choice(self) -> bool:
@@ -107,7 +108,8 @@ class Propagation:
             if item.scope == "file":
                 self._own.setdefault(item.path, []).append(item)
             elif item.scope == "folder":
-                findings.append(_Finding(self._covers(item.path), _where(item), item.expression, _is_of_manifest(item)))
+                kinds = (_is_of_manifest(item), is_licence_file(item.path))
+                findings.append(_Finding(self._covers(item.path), _where(item), item.expression, *kinds))
             else:
                 folder, pattern = self._covers(item.path), matcher(item.patterns)
                 if item.path.endswith("debian/copyright"):
@@ -185,11 +187,11 @@ def _folders_of(paths: Iterable[str]) -> set[str]:
 
 def _without_explained(findings: list[_Finding]) -> list[_Finding]:
     """Leave out what a choice explains: beside a manifest with `MIT OR GPL-3.0-only` the texts of both, and so beside a README
-    or the like that offers a choice, if there is a text for each side of it."""
+    or the like that offers a choice, if a licence file there has a text for each side of it."""
     stated: dict[str, set[str]] = {}
     explained: dict[str, set[str]] = {}
     for finding in findings:
-        if not finding.is_choice:
+        if finding.from_licence_file and not finding.is_choice:
             stated.setdefault(finding.folder, set()).update(finding.licences)
     for finding in findings:
         if finding.is_choice and (finding.from_manifest or finding.licences <= stated.get(finding.folder, set())):

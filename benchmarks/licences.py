@@ -4,8 +4,8 @@
     starloom data fetch benchmarks/licences/names.txt --out fetched
     python benchmarks/licences.py PACKAGES --fetched fetched --answers ANSWERS.jsonl [--scancode PYTHON] [--record licences]
 
-The same with `held-out.lock` and `held-out.txt`, in other folders, is for packages whose files and answers nobody had seen when a
-rule was written.
+The same with `held-out.lock` and `held-out.txt`, or `held-out-2`, in other folders and with --files 400, is for packages whose
+files and answers nobody had seen when they were first measured.
 
 PACKAGES holds unpacked packages, a folder each; those of `fetched` are unpacked there first. ANSWERS keeps what ScanCode said;
 with --scancode (the interpreter of an environment that has it, see `peers/ask_scancode.py`) files that it lacks are asked about

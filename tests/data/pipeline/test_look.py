@@ -154,3 +154,14 @@ def test_a_file_below_a_copyleft_licence_is_refused(tmp_path: Path) -> None:
     assert json.loads(_said("classify", str(tmp_path / "code.py"), "--json"))["verdict"] == "licence not permissive"
     with pytest.raises(InputError, match="not a file"):
         _said("classify", str(tmp_path))
+
+
+def test_a_file_of_a_wheel_stands_under_the_licence_of_its_own_distribution(tmp_path: Path) -> None:
+    record = "apples/core.py,sha256=x,9\napples-1.dist-info/RECORD,,\n"
+    apples = {"apples-1.dist-info/METADATA": "Name: apples\nLicense-Expression: MIT\n", "apples-1.dist-info/RECORD": record}
+    pears = {"pears-1.dist-info/METADATA": "Name: pears\nLicense: GPL-3.0\n", "pears-1.dist-info/RECORD": "pears.py,,\n"}
+    write(tmp_path, {**apples, **pears, "apples/core.py": python("core"), "pears.py": python("pears"), "figs.py": python("figs")})
+    (tmp_path / "rotten-1.dist-info").mkdir()
+    names = ("apples/core.py", "pears.py", "figs.py")
+    lines = _said("classify", *(str(tmp_path / name) for name in names), "--json").splitlines()
+    assert [json.loads(line)["verdict"] for line in lines] == ["kept", "licence not permissive", "licence unknown"]

@@ -1,11 +1,12 @@
 """The same stages on single files, in memory: what a run would find about them, without duplicates, which need all others.
 
 The licence of a file is judged with the licence files and manifests in its folder and those above it, up to the folder that
-holds `.git`; without one, in its own folder alone.
+holds `.git`, or a `*.dist-info` whose RECORD names the file; without either, in its own folder alone.
 """
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import Any
 
@@ -55,14 +56,31 @@ def classify(path: Path, settings: DataSettings) -> dict[str, Any]:
 
 
 def _root(path: Path) -> Path:
-    """The folder of the repository that a file lies in."""
-    return next((folder for folder in path.parents if (folder / ".git").exists()), path.parent)
+    """The folder of the repository, or of the installed distributions, that a file lies in."""
+    return next((folder for folder in path.parents if (folder / ".git").exists() or _distribution(folder, path)), path.parent)
+
+
+def _distribution(root: Path, path: Path) -> Path | None:
+    """The `*.dist-info` in `root` whose RECORD names the file at `path`; others there speak of other packages."""
+    inside = path.relative_to(root).as_posix()
+    return next((info for info in sorted(root.glob("*.dist-info")) if inside in _recorded(info)), None)
+
+
+def _recorded(info: Path) -> set[str]:
+    """The paths of a distribution's files, as its RECORD lists them; none where it cannot be read."""
+    try:
+        with (info / "RECORD").open(encoding="utf-8", newline="") as lines:
+            return {line[0] for line in csv.reader(lines) if line}
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return set()
 
 
 def _speaking(root: Path, path: Path) -> list[Path]:
     """The files that may tell the licence of the file at `path`."""
     folders = [folder for folder in path.parents if folder == root or root in folder.parents]
-    found = (other for folder in folders for other in sorted(folder.iterdir()))
+    found = [other for folder in folders for other in sorted(folder.iterdir())]
+    if info := _distribution(root, path):
+        found += sorted(info.rglob("*"))
     return [other for other in found if other != path and other.is_file() and speaks_for_others(other.name)]
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from starloom.data.licences.evidence import Evidence, file_evidence, unread_evidence
 from starloom.data.licences.policies import open_policy
+from starloom.data.licences.texts import spdx_texts
 from starloom.data.licences.verdicts import Verdict, judge
 
 MIT = """MIT License\n\nCopyright (c) 2020 A\n\nPermission is hereby granted, free of charge, to any person obtaining a copy
@@ -91,6 +92,20 @@ def test_the_policy_decides() -> None:
     files = {"a.c": "", "LICENSE": "WTFPL"}
     assert verdicts(files)["a.c"].dropped is None
     assert verdicts(files, policy="blueoak-bronze")["a.c"].dropped == "licence not permissive"
+
+
+def test_a_licence_file_that_points_to_another_gives_way_to_it() -> None:
+    assert verdicts({"a.c": "", "LICENSE": "See COPYING\n", "COPYING": MIT})["a.c"].licence == "MIT"
+    assert verdicts({"a.c": "", "LICENSE": "See COPYING\n"})["a.c"].dropped == "licence not permissive"
+
+
+def test_a_licence_file_that_offers_a_choice_explains_its_own_texts() -> None:
+    perl = "This is free software under the same terms as Perl 5 itself.\n" + "\n".join(
+        spdx_texts()[name] for name in ("GPL-1.0-only", "Artistic-1.0-Perl")
+    )
+    choice = "Artistic-1.0-Perl OR GPL-1.0-or-later"
+    assert verdicts({"a.pm": "", "LICENSE": perl})["a.pm"].licence == choice
+    assert verdicts({"a.pm": "", "LICENSE": perl, "COPYING": spdx_texts()["GPL-2.0-only"]})["a.pm"].dropped is not None
 
 
 def test_a_manifest_that_offers_a_choice_explains_the_texts_beside_it_and_no_others() -> None:

@@ -95,3 +95,9 @@ def test_what_a_debian_copyright_in_free_form_says_of_the_packaging_holds_for_th
     assert kept(files) == {"debian/copyright": False, "debian/rules": False, "a.c": True}
     assert not kept(files | {"debian/copyright": PACKAGED + "\n" + GPL})["a.c"]
     assert not kept({"LICENSE": PACKAGED, "a.c": ""})["a.c"]
+
+
+@pytest.mark.parametrize(("introduction", "stays"), [("It also bundles:\n", True), ("", True), ("For friends alone:\n", False)])
+def test_a_file_of_nothing_but_parts_says_nothing_of_others(introduction: str, stays: bool) -> None:
+    bundled = f"{introduction}\nName: GEOS\nFiles: libgeos.so\nLicense: LGPL-2.1\n  {GPL}"
+    assert kept({"LICENSE": MIT, "LICENSE_GEOS": bundled, "a.py": ""})["a.py"] is stays

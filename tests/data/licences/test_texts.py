@@ -1,6 +1,10 @@
+import random
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from starloom.data.licences import texts
 from starloom.data.licences.texts import FEWEST, spdx_texts, texts_in
 from starloom.data.licences.words import passages, words_of
 
@@ -81,11 +85,45 @@ def test_every_text_of_spdx_is_recognised() -> None:
 
 def test_passages_are_around_the_telling_words() -> None:
     text = "x = 1\n" * 1000 + "# Licensed\n" + "y = 2\n" * 1000 + "# copyright\n"
-    first, second = passages(text)
+    first, second = passages(text.lower())
     assert "licensed" in first
     assert "copyright" in second
     assert len(first) + len(second) < 2500
     assert passages("nothing to see here\n" * 100) == []
+
+
+HEADERS = [
+    ("/*\n * Copyright 2020 A\n * Licensed\n * anyhow\n */\n", "int main(void) { return 0; }\n"),
+    ("/* Copyright A */\n/* Licensed */\n/* anyhow */\n", "int x;\n/* and\n more */\n"),
+    ("# Copyright A\n# Licensed\n\n# anyhow\n", "import os\n# more\n"),
+    ("-- one\n-- Licensed anyhow\n", "\nmain = pure ()\n"),
+]
+
+
+@pytest.mark.parametrize(("header", "code"), HEADERS)
+def test_a_passage_ends_with_its_comment(header: str, code: str) -> None:
+    assert [passage.rstrip() for passage in passages((header + code).lower())] == [header.lower().rstrip()]
+    (whole,) = passages((header + code + "# licence").lower())
+    assert code.lower() in whole
+
+
+@pytest.mark.parametrize("text", ["# licence\n\nMIT\n", 'LICENSE = "MIT"\nx = 1\n', "Licensed\n\n* MIT\n", "licence /* */ x"])
+def test_a_passage_that_is_no_comment_goes_on(text: str) -> None:
+    assert passages(text.lower()) == [text.lower()]
+
+
+def test_no_text_is_lost_by_looking_for_its_rarest_runs_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = random.Random(0)
+    damaged = []
+    for name, text in rng.sample(sorted(spdx_texts().items()), 80):
+        share = rng.choice([0.01, 0.03, 0.05, 0.06])
+        damaged.append((name, [word if rng.random() > share else "changed" for word in words_of(text)]))
+    found = [texts_in(words) for _, words in damaged]
+    index = texts._index()
+    unhurried = replace(index, fewest_K=np.zeros_like(index.fewest_K))
+    monkeypatch.setattr(texts, "_index", lambda: unhurried)
+    assert found == [texts_in(words) for _, words in damaged]
+    assert 20 < sum(bool(each) for each, _ in found) < 80
 
 
 def test_words_drop_markup_and_encoded_data() -> None:

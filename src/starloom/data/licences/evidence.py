@@ -34,6 +34,7 @@ _MENTION_FILE = re.compile(rf"(legal|about|notices?|readme|guidelines|disclaimer
 _BUNDLE = re.compile(r"\.(js|css|mjs|map|json)\.", re.IGNORECASE)
 _NOT_PROSE = re.compile(r"\.(?!txt|md|mkd|rst|html?|adoc|org|rdoc|rtf|pod|en)[a-z]{1,8}\d?$", re.IGNORECASE)
 _CRAN_TEMPLATE = re.compile(r"\s*(?:(?:YEAR|COPYRIGHT HOLDER|ORGANIZATION):[^\n]*\s*)+", re.IGNORECASE)  # the names for a text
+_INTRODUCTION = re.compile(r"\s*(?:[^\n]*\b(?:bundle|include|contain)s?\b[^\n]*:)?\s*")  # of parts
 _SPDX_LINE = re.compile(r"spdx-license-identifier:[ \t]*([^\r\n]{0,500})", re.IGNORECASE)
 _SPDX_WORDS = re.compile(r"[()]|[A-Za-z0-9.+:-]+")
 _SPDX_ENDS = re.compile(r"\*/|-->|\"|'|`|<|\\")
@@ -87,20 +88,21 @@ def unread_evidence(path: str) -> list[Evidence]:
 
 def _own(text: str) -> list[tuple[str, str, float]]:
     """What a text says about itself: (expression, rule, score)."""
-    tags, text = _spdx_tags(text)
-    found = [(expression, "spdx tag", 1.0) for expression in tags]
-    for passage in passages(text):
+    lower = text.lower()
+    found = []
+    if "spdx-license-identifier" in lower:
+        found = [(expression, "spdx tag", 1.0) for expression in _spdx_tags(text)]
+        lower = _SPDX_LINE.sub(" ", lower)
+    for passage in passages(lower):
         fields, passage = _fields(passage)
         found += [(expression, "field", 1.0) for expression in fields]
         found += [(match.expression, match.rule, match.score) for match in recognise(words_of(passage))]
     return found
 
 
-def _spdx_tags(text: str) -> tuple[list[str], str]:
-    """The expressions of the SPDX lines, and the text without them."""
-    if "SPDX-License-Identifier" not in text and "spdx-license-identifier" not in text.lower():
-        return [], text
-    return [_spdx_line(line) for line in _SPDX_LINE.findall(text)], _SPDX_LINE.sub(" ", text)
+def _spdx_tags(text: str) -> list[str]:
+    """The expressions of the SPDX lines."""
+    return [_spdx_line(line) for line in _SPDX_LINE.findall(text)]
 
 
 def _spdx_line(line: str) -> str:
@@ -151,18 +153,20 @@ def _licence_file(path: str, text: str) -> list[Evidence]:
         return []
     parts = parts_of(text)
     named = [_named_files(path, part) for part in parts if not part.is_compiled]
-    expressions, text = _spdx_tags(without(text, parts))
-    tags = [Evidence(path, expression, "spdx tag", scope="folder") for expression in expressions]
+    text = without(text, parts)
+    tags = [Evidence(path, expression, "spdx tag", scope="folder") for expression in _spdx_tags(text)]
+    text = _SPDX_LINE.sub(" ", text)
     matches = recognise(words_of(text))
     stated = [Evidence(path, match.expression, match.rule, match.score, "folder") for match in matches if match.rule != "vague"]
     if not tags and not stated and len(text) <= SHORT_FIELD:
-        return [Evidence(path, normalised(text), "name", scope="folder")]
+        introduces_parts = parts and _INTRODUCTION.fullmatch(text)
+        return named if introduces_parts else [Evidence(path, normalised(text), "name", scope="folder")]
     return (tags + stated or [Evidence(path, UNKNOWN, "unknown text", scope="folder")]) + named
 
 
 def _named_files(path: str, part: Part) -> Evidence:
     """What a part of a licence file says of the files that it names."""
-    tags, text = _spdx_tags(part.text)
-    stated = tags + [match.expression for match in recognise(words_of(text)) if match.rule != "vague"]
+    matches = recognise(words_of(_SPDX_LINE.sub(" ", part.text)))
+    stated = _spdx_tags(part.text) + [match.expression for match in matches if match.rule != "vague"]
     rule = f"Files: {' '.join(part.patterns[::2])[:80]}"
     return Evidence(path, conjunction(stated) or UNKNOWN, rule, 1.0, "patterns", part.patterns)

@@ -41,6 +41,7 @@ _NAMES = {
     r"universal permissive license \(upl\)": "UPL-1.0",
     r"unlicensed|(proprietary|commercial|all rights reserved) ?.*": "LicenseRef-scancode-proprietary-license",
     r"see licen[cs]e in .*": "LicenseRef-scancode-unknown-license-reference",
+    r"see (the )?(file )?(licen[cs]e|copying)([.-]\w+)*( file)?": "LicenseRef-scancode-unknown-license-reference",
     r"perl(_5)?": "Artistic-1.0-Perl OR GPL-1.0-or-later",
 }
 _ASIDE = re.compile(r" \(see [^()]*\)|,? copyright \(c\).*", re.IGNORECASE)

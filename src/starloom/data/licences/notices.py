@@ -143,9 +143,9 @@ def notices_in(words: list[str]) -> list[str]:
 
 
 def _named(text: str) -> list[str]:
-    rules = _rules()
-    stated = [phrase.expression for phrase in rules.phrases if phrase.has in text and phrase.found(text)]
-    named = [name for family in rules.families if family.has in text for name in family.named(text)]
+    rules, spaced = _rules(), f" {text} "
+    stated = [phrase.expression for phrase in rules.phrases if phrase.has in spaced and phrase.found(text)]
+    named = [name for family in rules.families if family.has in spaced for name in family.named(text)]
     told = {stem for stem, _, has_version in named if has_version}
     identifiers = [identifier for stem, identifier, has_version in named if has_version or stem not in told]
     return list(dict.fromkeys([*stated, *identifiers]))

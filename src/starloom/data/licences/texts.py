@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import lzma
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -38,7 +39,7 @@ class Text:
 @dataclass(frozen=True, slots=True)
 class _Index:
     """All texts. `keys_K` (sorted) are runs of words; the texts with run k are `postings[starts_K1[k] : starts_K1[k + 1]]`;
-    `texts` are the runs of each text."""
+    `texts` are the runs of each text. Of a text that is there, there is a run k, and at least `fewest_K[k]` runs in all."""
 
     names: tuple[str, ...]
     lengths_T: Ints
@@ -47,6 +48,7 @@ class _Index:
     starts_K1: Ints
     postings: Ints
     texts: tuple[Ints, ...]
+    fewest_K: Ints
 
     def runs(self, words: list[str]) -> Ints:
         """The number of the run of three words that begins at each word, -1 where no text has it."""
@@ -70,8 +72,8 @@ def texts_in(words: list[str]) -> tuple[list[Text], list[str]]:
         return [], words
     runs = index.runs(words)
     left, found, rejected = runs.copy(), [], np.zeros(len(index.names), dtype=bool)
-    while (present := np.unique(left[left >= 0])).size >= FEWEST:
-        hits = index.hits(present)
+    while (index.fewest_K[present := left[left >= 0]] <= present.size).any():
+        hits = index.hits(np.unique(present))
         containment = hits / index.lengths_T
         good = (containment >= ENOUGH) & ((index.lengths_T >= SHORT) | (hits == index.lengths_T)) & ~rejected
         if not good.any():
@@ -147,7 +149,22 @@ def _index() -> _Index:
     distinct, starts = np.unique(keys[order], return_index=True)
     lengths = np.array([part.size for part in parts], dtype=np.int64)
     texts_T = tuple(np.searchsorted(distinct, part) for part in parts)
-    return _Index(tuple(names), lengths, vocabulary, distinct, np.append(starts, keys.size), owners[order], texts_T)
+    bounds = np.append(starts, keys.size)
+    return _Index(tuple(names), lengths, vocabulary, distinct, bounds, owners[order], texts_T, _fewest(texts_T, np.diff(bounds)))
+
+
+def _fewest(texts: Sequence[Ints], owners_K: Ints) -> Ints:
+    """For each run how many runs the shortest text has that it tells of, those that may be missing not counted.
+
+    A text is told of by those of its runs that the fewest others have, one more than may be missing: so it is not there without
+    any of them.
+    """
+    fewest_K = np.full(owners_K.size, np.iinfo(np.int64).max)
+    for text in texts:
+        enough = int(ENOUGH * text.size)
+        rarest = text[np.argsort(owners_K[text], kind="stable")[: text.size - enough + 1]]
+        fewest_K[rarest] = np.minimum(fewest_K[rarest], enough)
+    return fewest_K
 
 
 def _rank(item: tuple[str, str]) -> tuple[int, str]:

@@ -23,7 +23,7 @@ LicenceType = Literal["permissive", "no_license", "non_permissive"]
 VAGUE = frozenset({"LicenseRef-scancode-unknown-license-reference", "LicenseRef-All-Rights-Reserved"})
 
 _INFO = re.compile(r"(?P<above>(.*/)?)[^/]+\.(dist|egg)-info/(licenses/)?(?P<inside>.*)", re.DOTALL)
-_LATER = re.compile(r"(-only|-or-later|\+)$")
+_FORM = re.compile(r"(-only|-or-later|\+|-Perl|-cl8)$")
 _BSD = re.compile(r"(LicenseRef-BSD|BSD-\d-Clause)$")
 _LICENCE_FOLDERS = frozenset({"licenses", "licences", "license"})
 
@@ -91,8 +91,8 @@ class _Finding:
 
     @property
     def licences(self) -> set[str]:
-        """Its identifiers without the versions that may follow; BSD is one."""
-        return {_BSD.sub("BSD", _LATER.sub("", name)) for name in identifiers(self.expression)}
+        """Its identifiers without the versions that may follow and the forms of the Artistic License; BSD is one."""
+        return {_BSD.sub("BSD", _FORM.sub("", name)) for name in identifiers(self.expression)}
 
 
 class Propagation:

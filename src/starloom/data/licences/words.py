@@ -7,6 +7,7 @@ Knows no licence.
 from __future__ import annotations
 
 import re
+from itertools import filterfalse
 
 LONGEST_WORD = 40  # encoded data has longer ones
 BEFORE, AFTER = 240, 800  # characters around a telling word: a notice's paragraph, or the next telling word of a longer text
@@ -32,20 +33,39 @@ _TELLING = (
     "same terms",
 )
 _TAG = re.compile(r"<[^<>\n]{0,120}>")
-_WORD = re.compile(r"[a-z0-9]+")
+_MARK = re.compile(r"[ \t]*+(#|//|--|;|%)")
+_LINES_END = {mark: re.compile(rf"\n(?!\s*+(?:{mark}|\Z))") for mark in ("#", "//", "--", ";", "%")}
+_BLOCK_END = re.compile(r"(?:(?!/\*)[^*]|\*(?!/))*+\*/(?:\s*+/\*(?:[^*\n]|\*(?!/))*+\*/)*+")  # and one-line comments behind
+_PLAIN = bytes(byte if chr(byte).isalnum() and byte < 0x80 else 0x20 for byte in range(256))
 _NOISE = frozenset({"dnl", "rem", "nbsp", "quot", "amp", "emsp"})  # comment markers and entities between the words of a sentence
 
 
-def passages(text: str) -> list[str]:
-    """The parts of `text` in lower case that may speak of licences, in order; overlapping ones are joined."""
-    lower = text.lower()
+def passages(lower: str) -> list[str]:
+    """The parts of a text in lower case that may speak of licences, in order; overlapping ones are joined."""
     spans: list[tuple[int, int]] = []
     for telling in _TELLING:
         at = lower.find(telling)
         while at >= 0:
             spans.append((max(0, at - BEFORE), at + AFTER))
             at = lower.find(telling, at + AFTER // 2)
-    return [lower[start:end] for start, end in _joined(sorted(spans))]
+    return [lower[start : _comment_end(lower, start, end)] for start, end in _joined(sorted(spans))]
+
+
+def _comment_end(lower: str, start: int, end: int) -> int:
+    """Where the comment with the last telling word of a passage ends; `end` if that is no comment, or a longer one.
+
+    So a header is the same words in all files that have it.
+    """
+    last = max(lower.rfind(telling, max(start, end - AFTER), end) for telling in _TELLING)
+    line = max(start, lower.rfind("\n", start, last) + 1)
+    mark = _MARK.match(lower, line)
+    if mark is None:
+        closed = _BLOCK_END.match(lower, last, end)
+        return closed.end() if closed else end
+    if line > start and _MARK.match(lower, max(start, lower.rfind("\n", start, line - 1) + 1)):  # not a title of Markdown
+        behind = _LINES_END[mark[1]].search(lower, last, end)
+        return behind.start() if behind else end
+    return end
 
 
 def _joined(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -63,4 +83,7 @@ def words_of(passage: str) -> list[str]:
     lower = passage.lower().replace("\\n", " ").replace("licence", "license").replace("&quot;", " ")
     if "<" in lower:
         lower = _TAG.sub(" ", lower)
-    return [word for word in _WORD.findall(lower) if word not in _NOISE and len(word) <= LONGEST_WORD]
+    words = lower.encode("ascii", "replace").translate(_PLAIN).decode("ascii").split()
+    if len(max(words, key=len, default="")) > LONGEST_WORD:
+        words = [word for word in words if len(word) <= LONGEST_WORD]
+    return list(filterfalse(_NOISE.__contains__, words))

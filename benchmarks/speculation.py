@@ -11,7 +11,7 @@ with random weights writes real code, and both ways write the same. The reposito
     other code    the `unittest` package, which is not in the repository: what repeats there, repeats in the file itself
     random        ids in no order: nothing repeats, so that guessing can only cost
 
-The prompt is in the cache when the clock starts. Within a case both ways run directly after each other.
+The prompt is in the cache when the clock starts. Within a case both ways run directly after each other, each in a new engine.
 """
 
 from __future__ import annotations
@@ -129,20 +129,20 @@ def run(engine: Engine, core: ScriptedCore, case: Case, speculate: bool) -> floa
 
 
 def measure(core: ScriptedCore, contract: Contract, count: int, rounds: int) -> dict[str, dict[str, Any]]:
-    """Seconds of all cases by name and way; the engine forgets what it wrote before each round."""
+    """Seconds of all cases by name and way, each way first in every other case, in an engine that has written nothing."""
     files, cases = workloads(contract, count)
     found: dict[str, dict[str, Any]] = {name: {"guesses": [], "plain": [], "guessed": 0, "accepted": 0} for name in cases}
     for number in range(rounds):
         for name in cases:
-            with Engine(core, contract) as engine:
-                for file in files:
-                    engine.learn(file)
-                for case in cases[name]:
-                    found[name]["guesses"].append(run(engine, core, case, True))
-                    found[name]["plain"].append(run(engine, core, case, False))
-                stats = engine.stats()
-            found[name]["guessed"] += stats.guessed
-            found[name]["accepted"] += stats.accepted
+            for place, case in enumerate(cases[name]):
+                for speculate in (True, False) if (number + place) % 2 else (False, True):
+                    with Engine(core, contract) as engine:
+                        for file in files:
+                            engine.learn(file)
+                        found[name]["guesses" if speculate else "plain"].append(run(engine, core, case, speculate))
+                        stats = engine.stats()
+                    found[name]["guessed"] += stats.guessed
+                    found[name]["accepted"] += stats.accepted
             print(f"round {number + 1}, {name}: {_gain(found[name]):.2f}x", file=sys.stderr, flush=True)
     for name, values in found.items():
         values["tokens"] = [len(case.text) for case in cases[name]] * rounds

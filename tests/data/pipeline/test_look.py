@@ -90,7 +90,12 @@ def test_the_card_names_lists_and_benchmarks(finished: Path) -> None:
     run = FinishedRun(str(finished))
     settings = replace(run.layout.settings, benchmarks=("sets/humaneval.jsonl", "sets/more/"), opt_out=("lists/owners",))
     run.layout = replace(run.layout, settings=settings)
+    places = {"benchmarks": ["/home/jane/sets/humaneval.jsonl", "sets/more/"], "malware": {"rules": ["/home/jane/own.yar"]}}
+    run.report = run.report | {"settings": run.report["settings"] | places}
     text = card(run, statistics(run), plots=False)
+    assert "- `benchmarks`: `['humaneval.jsonl', 'sets/more/']`" in text
+    assert "- `malware`: `{'rules': ['own.yar']}`" in text
+    assert "jane" not in text
     assert "- Benchmarks: texts with a task of `humaneval.jsonl`, `more` were dropped." in text
     assert "- Opt-out: what `owners` names was dropped." in text
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from starloom.data.linguist import backend
@@ -107,8 +108,17 @@ def _protection(settings: DataSettings, found: Statistics) -> str:
 
 
 def _settings(settings: Mapping[str, Any]) -> str:
-    lines = [f"- `{name}`: `{value}`" for name, value in settings.items()]
+    lines = [f"- `{name}`: `{_without_places(value)}`" for name, value in settings.items()]
     return "\n".join([*lines, f"- languages by {backend()}"]) + "\n"
+
+
+def _without_places(value: Any) -> Any:
+    """The same value, with absolute paths by their last part alone: where things lie on one machine says nothing on another."""
+    if isinstance(value, Mapping):
+        return {name: _without_places(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_without_places(each) for each in value]
+    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
 
 
 def _table(name: str, counts: Mapping[str, Count]) -> str:

@@ -107,6 +107,14 @@ def test_a_passage_ends_with_its_comment(header: str, code: str) -> None:
     assert code.lower() in whole
 
 
+@pytest.mark.parametrize(
+    "said", ["This may not\n * be copied.", "released to the public\n * domain", "for research purposes only"]
+)
+def test_a_passage_goes_on_where_another_comment_refuses_or_tells(said: str) -> None:
+    text = f"/* copyright a */\nint x;\n/*\n * {said}\n */\n".lower()
+    assert passages(text) == [text]
+
+
 @pytest.mark.parametrize("text", ["# licence\n\nMIT\n", 'LICENSE = "MIT"\nx = 1\n', "Licensed\n\n* MIT\n", "licence /* */ x"])
 def test_a_passage_that_is_no_comment_goes_on(text: str) -> None:
     assert passages(text.lower()) == [text.lower()]

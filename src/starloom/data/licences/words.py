@@ -32,6 +32,7 @@ _TELLING = (
     "commercial",
     "same terms",
 )
+_REFUSING = ("may not", "prohibited", "forbidden", "purposes", "use only", "not evil")  # say no without a telling word
 _TAG = re.compile(r"<[^<>\n]{0,120}>")
 _MARK = re.compile(r"[ \t]*+(#|//|--|;|%)")
 _LINES_END = {mark: re.compile(rf"\n(?!\s*+(?:{mark}|\Z))") for mark in ("#", "//", "--", ";", "%")}
@@ -52,20 +53,21 @@ def passages(lower: str) -> list[str]:
 
 
 def _comment_end(lower: str, start: int, end: int) -> int:
-    """Where the comment with the last telling word of a passage ends; `end` if that is no comment, or a longer one.
+    """Where the comment with the last telling word of a passage ends; `end` if it is none, or telling or refusing words follow.
 
     So a header is the same words in all files that have it.
     """
     last = max(lower.rfind(telling, max(start, end - AFTER), end) for telling in _TELLING)
     line = max(start, lower.rfind("\n", start, last) + 1)
-    mark = _MARK.match(lower, line)
+    mark, found = _MARK.match(lower, line), None
     if mark is None:
-        closed = _BLOCK_END.match(lower, last, end)
-        return closed.end() if closed else end
-    if line > start and _MARK.match(lower, max(start, lower.rfind("\n", start, line - 1) + 1)):  # not a title of Markdown
-        behind = _LINES_END[mark[1]].search(lower, last, end)
-        return behind.start() if behind else end
-    return end
+        found = _BLOCK_END.match(lower, last, end)
+    elif line > start and _MARK.match(lower, max(start, lower.rfind("\n", start, line - 1) + 1)):  # not a title of Markdown
+        found = _LINES_END[mark[1]].search(lower, last, end)
+    if found is None:
+        return end
+    behind = " ".join(words_of(lower[found.end() : end]))
+    return end if any(word in behind for word in (*_TELLING, *_REFUSING)) else found.end()
 
 
 def _joined(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:

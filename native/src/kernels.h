@@ -25,13 +25,14 @@ constexpr int kTileRows = 4, kMostStripes = 3, kMostTiles = 2, kSteps = kGroup /
 struct Weights {
   Kind kind;
   const uint8_t* data;
-  size_t stripe_bytes;
+  size_t stripe_bytes;  // from stripe to stripe
   const uint8_t* next;  // what to bring into the caches after these; null when these are not there yet
 };
 
 struct Kernels {
-  // One product takes a tile and 1 or `stripes` stripes, or up to `tiles` tiles and 1 stripe.
-  int stripes, tiles;
+  // One product takes a tile and 1 or `stripes` stripes, or up to `tiles` tiles and 1 stripe. With nibbles,
+  // one row may take `streams` stripes.
+  int stripes, tiles, streams;
   // One tile of `rows` rows from x, `stride` floats from row to row.
   void (*prepare)(Kind kind, const float* x, ptrdiff_t stride, int rows, int columns, uint8_t* tile);
   // z [rows, 16 stripes] += the product of `rows` rows from a tile on with `blocks` blocks of each stripe: all of K.

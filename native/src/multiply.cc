@@ -49,6 +49,14 @@ struct Product {
     }
   }
 
+  // The only row with `kernel.streams` stripes at once, `apart` stripes from one to the next.
+  void streams(int stripe, int apart) const {
+    const size_t bytes = matrix_bytes(w.kind, kStripe, w.columns);
+    alignas(64) float z[kMostStripes * kStripe] = {};
+    kernel.multiply({w.kind, w.data + stripe * bytes, apart * bytes, nullptr}, kernel.streams, w.columns / kBlock, a.data, 1, z);
+    for (int i = 0; i < kernel.streams; ++i) finish(z + i * kStripe, 0, 1, stripe + i * apart, 1);
+  }
+
   void pieces(int first_row, int last_row, int stripe, int last_stripe) const {
     const int width = a.rows > kFewRows ? kernel.stripes : 1;
     while (stripe < last_stripe) {
@@ -135,10 +143,15 @@ void multiply(const Matrix& w, const Activations& a, const float* bias, Epilogue
   const Product product = {w, a, bias, epilogue, y, stride, kernels(), threads.count()};
   const int stripes = stripes_of(w.rows);
   if (a.rows <= kFewRows) {
-    Shares shares(stripes, stripes_a_piece(w), threads.count());
+    const int streams = a.rows == 1 && has_nibbles(w.kind) ? product.kernel.streams : 1, each = stripes / streams;
+    Shares shares(each, stripes_a_piece(w), threads.count());
     threads.run(threads.count(), [&](size_t share, int) {
-      shares.take(share, [&](int first, int last) { product.pieces(0, a.rows, first, last); });
+      shares.take(share, [&](int first, int last) {
+        if (streams == 1) return product.pieces(0, a.rows, first, last);
+        for (int stripe = first; stripe < last; ++stripe) product.streams(stripe, each);
+      });
     });
+    product.pieces(0, a.rows, each * streams, stripes);
     return;
   }
   const size_t across = (stripes + kMostStripes - 1) / kMostStripes, down = (a.rows + kRowsAtOnce - 1) / kRowsAtOnce;

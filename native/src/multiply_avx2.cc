@@ -6,7 +6,7 @@ namespace {
 
 struct Vectors256 {
   using Vector = __m256i;
-  static constexpr int kLanes = 8, kRegisters = 16, kStripes = 1, kTiles = 1;
+  static constexpr int kLanes = 8, kRegisters = 16, kStripes = 1, kTiles = 1, kStreams = 2;
   template <Kind kind>
   static constexpr bool kSigned = kind == Kind::q8;
   template <Kind kind>

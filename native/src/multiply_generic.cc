@@ -115,6 +115,6 @@ uint64_t read_all(const uint8_t* data, size_t size) {
 
 }  // namespace
 
-const Kernels kernels_generic = {1, 1, prepare_tile, multiply_tile, finish_rows, peak, read_all};
+const Kernels kernels_generic = {1, 1, 1, prepare_tile, multiply_tile, finish_rows, peak, read_all};
 
 }  // namespace starloom

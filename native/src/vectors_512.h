@@ -12,7 +12,7 @@ namespace {
 
 struct Vectors512 {
   using Vector = __m512i;
-  static constexpr int kLanes = 16, kRegisters = 32, kStripes = 3, kTiles = 2;
+  static constexpr int kLanes = 16, kRegisters = 32, kStripes = 3, kTiles = 2, kStreams = 1;
   template <Kind kind>
   static constexpr bool kSigned = kind == Kind::q8;
   template <Kind kind>

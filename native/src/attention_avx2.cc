@@ -1,6 +1,8 @@
-// Attention with AVX2: pages are widened as they are read, queries and probabilities stay float32; tiles of 4 rows and 16
+// Attention with AVX2: pages are widened as they are read, queries and probabilities stay float32; tiles of 6 rows and 16
 // columns, a column a lane.
 #include <immintrin.h>
+
+#include <type_traits>
 
 #include "attention_kernels.h"
 
@@ -64,59 +66,62 @@ float soften(const float* s, int n, int begin, int end, float* maximum, float* s
 }
 
 // c [R, 16 columns] = c * rescale + a [R, pairs] x b, where pair j of b lies in page j / page_pairs at multiples of `step` bytes.
+// For each pair, what is `asked` bytes further in its `ahead` is asked for.
 template <int R>
-inline void tile(const float* a, size_t a_stride, int pairs, const uint8_t* const* pages, const uint8_t* const* ahead,
+inline void tile(const float* a, size_t a_stride, int pairs, const uint8_t* const* pages, const uint8_t** ahead, size_t asked,
                  int page_pairs, size_t step, const float* rescale, float* c, size_t c_stride) {
   __m256 sums[R][2];
-#pragma GCC unroll 4
+#pragma GCC unroll 6
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 2
     for (int i = 0; i < 2; ++i)
       sums[r][i] = rescale ? _mm256_mul_ps(_mm256_set1_ps(rescale[r]), _mm256_loadu_ps(c + r * c_stride + 8 * i))
                            : _mm256_setzero_ps();
   const __m256 upper = _mm256_castsi256_ps(_mm256_set1_epi32(int(0xffff0000)));
-  for (; pairs > 0; pairs -= page_pairs, ++pages, ++ahead) {
-    const uint8_t *b = *pages, *soon = *ahead ? *ahead : *pages;
-    for (int j = 0; j < (pairs < page_pairs ? pairs : page_pairs); ++j, b += step, soon += step, a += 2) {
-      _mm_prefetch(reinterpret_cast<const char*>(soon), _MM_HINT_T0);
-      __m256 first[2], second[2];
-#pragma GCC unroll 2
-      for (int i = 0; i < 2; ++i) {
-        const __m256i both = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(b) + i);
-        first[i] = _mm256_castsi256_ps(_mm256_slli_epi32(both, 16));
-        second[i] = _mm256_and_ps(_mm256_castsi256_ps(both), upper);
-      }
-#pragma GCC unroll 4
-      for (int r = 0; r < R; ++r) {  // each number of `a` is used for both columns at once: there are 16 registers
-        const __m256 one = _mm256_set1_ps(a[r * a_stride]), two = _mm256_set1_ps(a[r * a_stride + 1]);
-        sums[r][0] = _mm256_fmadd_ps(one, first[0], sums[r][0]);
-        sums[r][1] = _mm256_fmadd_ps(one, first[1], sums[r][1]);
-        sums[r][0] = _mm256_fmadd_ps(two, second[0], sums[r][0]);
-        sums[r][1] = _mm256_fmadd_ps(two, second[1], sums[r][1]);
-      }
+  const auto add = [&](__m256 left, __m256 right, const float* column) {
+#pragma GCC unroll 6
+    for (int r = 0; r < R; ++r) {
+      const __m256 x = _mm256_broadcast_ss(column + r * a_stride);
+      sums[r][0] = _mm256_fmadd_ps(x, left, sums[r][0]);
+      sums[r][1] = _mm256_fmadd_ps(x, right, sums[r][1]);
     }
+  };
+  for (; pairs > 0; pairs -= page_pairs, ++pages, ++ahead) {
+    const uint8_t *b = *pages, *soon = *ahead;
+    for (int j = 0; j < (pairs < page_pairs ? pairs : page_pairs); ++j, b += step, a += 2) {
+      _mm_prefetch(reinterpret_cast<const char*>(soon), _MM_HINT_T0);
+      soon += asked;
+      const auto half = [b](int i) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(b) + i); };
+      add(_mm256_castsi256_ps(_mm256_slli_epi32(half(0), 16)), _mm256_castsi256_ps(_mm256_slli_epi32(half(1), 16)), a);
+      add(_mm256_and_ps(upper, _mm256_castsi256_ps(half(0))), _mm256_and_ps(upper, _mm256_castsi256_ps(half(1))), a + 1);
+    }
+    *ahead = soon;
   }
-#pragma GCC unroll 4
+#pragma GCC unroll 6
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 2
     for (int i = 0; i < 2; ++i) _mm256_storeu_ps(c + r * c_stride + 8 * i, sums[r][i]);
 }
 
-void product(const float* a, size_t a_stride, int rows, int pairs, const uint8_t* const* pages, const uint8_t* const* ahead,
+// The rows' tiles together ask for 64 bytes a pair: evenly, for memory can give only so many lines at once.
+void product(const float* a, size_t a_stride, int rows, int pairs, const uint8_t* const* pages, const uint8_t** ahead,
              int page_pairs, size_t step, const float* rescale, float* c, size_t c_stride) {
-  const auto next = [&](int done) {
-    a += done * a_stride, c += done * c_stride, rows -= done;
-    if (rescale) rescale += done;
+  const int all = rows;
+  const auto run = [&]<int R>(std::integral_constant<int, R>) {
+    tile<R>(a, a_stride, pairs, pages, ahead, size_t(4 * kColumns * R / all), page_pairs, step, rescale, c, c_stride);
+    a += R * a_stride, c += R * c_stride, rows -= R;
+    if (rescale) rescale += R;
   };
-  const auto run = [&](auto kernel) { kernel(a, a_stride, pairs, pages, ahead, page_pairs, step, rescale, c, c_stride); };
-  for (; rows >= 4; next(4)) run(tile<4>);
-  if (rows >= 2) run(tile<2>), next(2);
-  if (rows >= 1) run(tile<1>);
+  while (rows >= 6) run(std::integral_constant<int, 6>());
+  if (rows >= 3) run(std::integral_constant<int, 3>());
+  if (rows >= 2) run(std::integral_constant<int, 2>());
+  if (rows >= 1) run(std::integral_constant<int, 1>());
 }
 
 void scores(const void* q, int rows, int, int dim, const uint8_t* keys, const uint8_t* ahead, float* s) {
+  const uint8_t* soon = ahead ? ahead : keys;
   for (int c = 0; c < kPageColumns; c += kColumns) {
-    const uint8_t *columns = keys + 4 * c, *soon = ahead ? ahead + 4 * c : nullptr;
+    const uint8_t* columns = keys + 4 * c;
     product(static_cast<const float*>(q), dim, rows, dim / 2, &columns, &soon, dim / 2, 4 * kPageColumns, nullptr, s + c,
             kBlockColumns);
   }
@@ -124,10 +129,11 @@ void scores(const void* q, int rows, int, int dim, const uint8_t* keys, const ui
 
 void values(const void* p, int rows, int, int n, int dim, const uint8_t* const* pages, const uint8_t* const* ahead,
             const float* rescale, float* out) {
+  const uint8_t *from[kBlockPages], *soon[kBlockPages];
+  const int count = (n + kPageColumns - 1) / kPageColumns;
+  for (int i = 0; i < count; ++i) soon[i] = ahead[i] ? ahead[i] : pages[i];
   for (int d = 0; d < dim; d += kColumns) {
-    const uint8_t *from[kBlockPages], *soon[kBlockPages];
-    for (int i = 0; i < (n + kPageColumns - 1) / kPageColumns; ++i)
-      from[i] = pages[i] + 4 * d, soon[i] = ahead[i] ? ahead[i] + 4 * d : nullptr;
+    for (int i = 0; i < count; ++i) from[i] = pages[i] + 4 * d;
     product(static_cast<const float*>(p), kBlockColumns, rows, (n + 1) / 2, from, soon, kPageColumns / 2, size_t(4) * dim,
             rescale, out + d, dim);
   }

@@ -1,8 +1,9 @@
 """How fast an engine is, and how near to the machine's limits that is, measured in the same minute.
 
-A round measures a limit before and after what it bounds, and a share is of the better one. Shares are taken within a round, and a
-report gives medians of the rounds, because a shared machine's speed moves more from minute to minute than kernels differ. Works
-on any `Core`; the ids are random, since no speed depends on them. Knows no files, no requests and no printing.
+A round measures a limit before and after what it bounds, and a share is of the better one; decoding is measured in turns with
+reading and with decoding behind a long text. Shares are taken within a round, or a turn, and a report gives medians, because a
+shared machine's speed moves more from minute to minute than kernels differ. Works on any `Core`; the ids are random, since no
+speed depends on them. Knows no files, no requests and no printing.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ FIRST_TOKEN = 500
 
 _TURNS = 16
 _SMALLEST_TIME = 0.2  # seconds; what takes less is done several times
+
+_Rates = tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,7 @@ class Round:
     prefill_share: float
     prefill_long_share: float
     decode_share: float
+    deep_share: float  # of decoding from the start
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,7 @@ class Report:
             "prefill_tokens": self.short,
             "prefill_long_tokens": self.long,
             "decode_deep_tokens_per_s": self.median("decode_deep"),
+            "decode_deep_share": self.median("deep_share"),
             "decode_depth": self.depth,
             "read_bandwidth_bytes_per_s": self.median("read_bandwidth"),
             "int8_peak_operations_per_s": self.median("int8_peak"),
@@ -165,34 +170,37 @@ def _round(
     peaks.append(_best(machine.int8_peak))
     prefill_long = _rate(lambda: runner.prefill(long))
     peaks.append(_best(machine.int8_peak))
-    decode = _rate(lambda: runner.decode(0, decode_tokens))
-    decode_share, read_bandwidth = _beside_reading(runner, work, machine)
-    decode_deep = _rate(lambda: runner.decode(depth, decode_tokens))
+    starts, readings, deeps = _decoding_in_turns(runner, machine, depth, max(1, decode_tokens // _TURNS))
     return Round(
         prefill=prefill,
         prefill_long=prefill_long,
-        decode=decode,
-        decode_deep=decode_deep,
+        decode=statistics.median(starts),
+        decode_deep=statistics.median(deeps),
         first_token=first_token(runner.random_ids(min(FIRST_TOKEN, long))),
-        read_bandwidth=read_bandwidth,
+        read_bandwidth=statistics.median(readings),
         int8_peak=max(peaks),
         prefill_share=prefill * work.operations / max(peaks[:2]),
         prefill_long_share=prefill_long * work.operations / max(peaks[1:]),
-        decode_share=decode_share,
+        decode_share=work.bytes_read * _median_ratio(starts, readings),
+        deep_share=_median_ratio(deeps, starts),
     )
 
 
-def _beside_reading(runner: _Runner, work: Work, machine: Machine) -> tuple[float, float]:
-    """The speed of tokens as a share of plain reading, and that reading's bytes a second; both turn by turn, and medians.
+def _decoding_in_turns(runner: _Runner, machine: Machine, depth: int, tokens: int) -> tuple[_Rates, _Rates, _Rates]:
+    """Tokens a second from the start, bytes a second of plain reading, tokens a second behind `depth` positions, turn by turn.
 
     On a shared machine the bandwidth itself may double within a second, so that only neighbours in time can be compared.
     """
-    shares, bandwidths = [], []
-    for _ in range(_TURNS):
-        decode = _rate(lambda: runner.decode(0, 1))
-        bandwidths.append(machine.read_bandwidth())
-        shares.append(decode * work.bytes_read / bandwidths[-1])
-    return statistics.median(shares), statistics.median(bandwidths)
+    turns = [
+        (_rate(lambda: runner.decode(0, tokens)), machine.read_bandwidth(), _rate(lambda: runner.decode(depth, tokens)))
+        for _ in range(_TURNS)
+    ]
+    starts, readings, deeps = zip(*turns, strict=True)
+    return starts, readings, deeps
+
+
+def _median_ratio(these: _Rates, those: _Rates) -> float:
+    return statistics.median(one / other for one, other in zip(these, those, strict=True))
 
 
 def _best(limit: Callable[[], float]) -> float:

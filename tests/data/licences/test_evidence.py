@@ -29,6 +29,8 @@ def said(text: str, path: str = "a.c") -> list[str]:
         ("setup(name='x', license='GPL-2.0+')", ["GPL-2.0-or-later"]),
         ("copyright: this is under the GPL", ["GPL-1.0-or-later"]),
         ("/* Copyright A */\n\n/* This may not be copied\n * in any form. */\n", ["LicenseRef-scancode-proprietary-license"]),
+        ("/* Copyright A. May not be copied, modified or distributed. */", ["LicenseRef-scancode-proprietary-license"]),
+        ("/* Copyright A. The name may not be used to sell copies. */", []),
         ("permitted only as authorized by the OpenLDAP Public License.", ["OLDAP-2.8"]),
         ("The OpenLDAP Public License, Version 2.7", ["OLDAP-2.7"]),
         ("built with GNAT GPL; copyright law is GPL compatible", []),

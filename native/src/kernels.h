@@ -30,8 +30,8 @@ struct Weights {
 };
 
 struct Kernels {
-  // One product takes a tile and 1 or `stripes` stripes, or up to `tiles` tiles and 1 stripe. With nibbles,
-  // one row may take `streams` stripes.
+  // One product takes a tile and 1 or `stripes` stripes, or up to `tiles` tiles and 1 stripe; of kinds with nibbles also 1 row
+  // and `streams` stripes, at most kMostStripes.
   int stripes, tiles, streams;
   // One tile of `rows` rows from x, `stride` floats from row to row.
   void (*prepare)(Kind kind, const float* x, ptrdiff_t stride, int rows, int columns, uint8_t* tile);

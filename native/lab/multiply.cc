@@ -37,6 +37,7 @@
 //   the same, and GCC kept from it (as it is)                                                42   133   184
 //   the bound: 2 of the 4 vector pipes multiply; unpacking and scaling take 60 of 188 slots  -     -   211
 //   the same for q8 (signs in each product; as it is)                                        20    73   108
+//   q8 as two products of 4 bits summed in 16 bits (8 sums at once, no spills)               20    70    97
 //   1 row, two threads, beside one stripe after the other: two stripes half a matrix apart, a block of each in turn 1.11x (as it is),
 //   a step of each 1.03x; stripes side by side 1.05x; three or four 1.02x and 0.91x; 4 rows 0.91x; q8 0.95x
 //

@@ -38,6 +38,7 @@ from peers.random_gguf import contract_of
 
 from starloom.contract import Contract, Prompt
 from starloom.contract.embedded import embedded_model
+from starloom.contract.presets import PRESETS
 from starloom.engine import Engine
 from starloom.engine.core import Core, Part
 from starloom.engine.native_core import NativeCore
@@ -169,7 +170,7 @@ def markdown(known: dict[str, Any], title: str, found: dict[str, dict[str, Any]]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, help="the embedded model when left out")
-    parser.add_argument("--shape", help="random weights of a preset instead")
+    parser.add_argument("--shape", choices=sorted(PRESETS), help="random weights of a preset instead")
     parser.add_argument("--quant", default="q4", help="of the random weights")
     parser.add_argument("--cases", type=int, default=12)
     parser.add_argument("--rounds", type=int, default=3)

@@ -128,7 +128,7 @@ def _table(report: Report) -> Table:
     row(f"prompt of {report.long}", "tokens/s", "prefill_long", "prefill_long_share")
     row("decoding from the start", "tokens/s", "decode", "decode_share")
     row(f"decoding behind {report.depth}", "tokens/s", "decode_deep")
-    row("    of that from the start", "", "deep_share", digits=2)
+    row("    beside the start", "", "deep_share", digits=2)
     row(f"first token of {report.first}", "ms", "first_token", scale=1e3)
     row("limit: reading weights", "GB/s", "read_bandwidth", scale=1e-9)
     row("limit: 8-bit operations", "TOP/s", "int8_peak", scale=1e-12, digits=2)
